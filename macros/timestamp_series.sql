@@ -1,0 +1,16 @@
+{#
+  A select list entry that yields one row for each step from start to stop, both included.
+
+  start, stop: SQL of timestamps. step: 'hour' or 'day'.
+#}
+{% macro timestamp_series(start, stop, step) -%}
+  {{ return(adapter.dispatch('timestamp_series', 'nyc_flights')(start, stop, step)) }}
+{%- endmacro %}
+
+{% macro default__timestamp_series(start, stop, step) -%}
+  explode(sequence({{ start }}, {{ stop }}, interval 1 {{ step }}))
+{%- endmacro %}
+
+{% macro duckdb__timestamp_series(start, stop, step) -%}
+  unnest(generate_series({{ start }}, {{ stop }}, interval 1 {{ step }}))
+{%- endmacro %}

@@ -1,0 +1,32 @@
+with airports as (
+
+    select * from {{ ref('stg_airports') }}
+
+),
+
+missing_airports as (
+
+    select * from {{ ref('airport_time_zones') }}
+
+)
+
+select
+    airport_code,
+    airport_name,
+    latitude_degrees,
+    longitude_degrees,
+    altitude_feet,
+    time_zone
+from airports
+
+union all
+
+select
+    airport_code,
+    airport_name,
+    cast(null as double) as latitude_degrees,
+    cast(null as double) as longitude_degrees,
+    cast(null as integer) as altitude_feet,
+    time_zone
+from missing_airports
+where airport_code not in (select airports.airport_code from airports)

@@ -1,0 +1,26 @@
+with flights as (
+
+    select * from {{ ref('stg_flights') }}
+
+),
+
+schedules as (
+
+    select * from {{ ref('int_flight_schedules') }}
+
+)
+
+select
+    schedules.flight_id,
+    schedules.carrier_code,
+    schedules.origin_airport_code,
+    schedules.route_code,
+    schedules.tail_number,
+    flights.departure_delay_minutes,
+    {{ dbt.dateadd('minute', 'flights.departure_delay_minutes', 'schedules.scheduled_departure_at') }}
+        as departed_at,
+    {{ dbt.dateadd('minute', 'flights.departure_delay_minutes', 'schedules.scheduled_departure_at') }}
+        as known_at
+from schedules
+inner join flights on schedules.flight_id = flights.flight_id
+where flights.departure_delay_minutes is not null
