@@ -1,0 +1,1 @@
+"""The sample project's own Python: landing its data, and training on its features."""

@@ -1,0 +1,129 @@
+# The whole loop, raw files to a trained model. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+# What the sample data covers ends with 2013, so loading the online store names its range.
+SERVE_FROM := 2013-12-01T00:00:00
+SERVE_UNTIL := 2014-01-01T00:00:00
+
+INSTALLED := .venv/.installed
+DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
+LANDED := data/landed/current/landing.json
+STAMPS := data/stamps
+DBT_FILES := dbt_project.yml profiles.yml packages.yml \
+	$(shell find models macros seeds tests/data_tests python/martfeast/dbt_package -type f)
+FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml python/martfeast/*.py)
+
+say = @printf '\n\033[1m%s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: land ## The whole loop: install, land, build, apply, materialize, train, docs, summary
+	@$(MAKE) --no-print-directory $(STAMPS)/trained $(STAMPS)/documented
+	@$(BIN)/python -m nyc_flights.summary
+
+.PHONY: install
+install: $(INSTALLED) $(DBT_PACKAGE) ## Make the environment from the hash-pinned lock
+
+.PHONY: land
+land: install ## Write the sample data as typed Parquet under data/landed
+	$(call say,Landing the sample data)
+	@$(BIN)/python -m nyc_flights.landing
+
+.PHONY: build
+build: land ## dbt build: marts, tests, and the Parquet that Feast reads
+	@$(MAKE) --no-print-directory $(STAMPS)/built
+
+.PHONY: apply
+apply: land ## feast apply: feature views and services from the marts
+	@$(MAKE) --no-print-directory $(STAMPS)/applied
+
+.PHONY: train
+train: land ## Materialize, build a training set, train and judge the example model
+	@$(MAKE) --no-print-directory $(STAMPS)/trained
+
+.PHONY: docs
+docs: land ## The dbt docs site as one file, target/static_index.html
+	@$(MAKE) --no-print-directory $(STAMPS)/documented
+
+.PHONY: lint
+lint: install ## sqlfluff, ruff, mypy
+	$(call say,Lint)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint models tests/data_tests --disable-progress-bar
+
+.PHONY: test
+test: build lint ## Everything CI runs: lint, dbt tests and unit tests, pytest
+	$(call say,dbt tests and unit tests)
+	@$(BIN)/dbt --quiet source freshness
+	@$(BIN)/dbt test
+	$(call say,pytest)
+	@$(BIN)/pytest
+
+.PHONY: measure
+measure: install ## Measure time and memory into benchmarks/README.md
+	@$(BIN)/python benchmarks/measure_run.py
+
+.PHONY: lock
+lock: install ## Resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--upgrade --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
+		--no-header --quiet --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove all that was built; keep the environment
+	@rm -rf target logs feature_repo/data
+	@find data -mindepth 1 ! -name .gitignore -delete
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(call say,Making the environment in .venv from requirements.lock)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 is needed and '$(PYTHON)' is not it." \
+			"Install it, then run: make PYTHON=/path/to/python3.11 run" >&2; exit 1; }
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off \
+		--require-hashes -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet \
+		--no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DBT_PACKAGE): packages.yml | $(INSTALLED)
+	@$(BIN)/dbt --quiet deps
+	@test -e $@
+
+$(STAMPS)/built: $(DBT_FILES) $(LANDED) | $(INSTALLED) $(DBT_PACKAGE)
+	$(call say,dbt build)
+	@$(BIN)/dbt build
+	@mkdir -p $(@D) && cp target/run_results.json $(@D)/build_results.json && touch $@
+
+$(STAMPS)/applied: $(STAMPS)/built $(FEAST_FILES) $(wildcard data/published/last_build.json)
+	$(call say,feast apply)
+	@cd feature_repo && $(BIN)/feast apply
+	@touch $@
+
+$(STAMPS)/materialized: $(STAMPS)/applied
+	$(call say,feast materialize)
+	@cd feature_repo && $(BIN)/feast materialize $(SERVE_FROM) $(SERVE_UNTIL)
+	@touch $@
+
+$(STAMPS)/trained: $(STAMPS)/materialized python/nyc_flights/training.py
+	$(call say,Training set and example model)
+	@$(BIN)/python -m nyc_flights.training
+	@touch $@
+
+$(STAMPS)/documented: $(STAMPS)/built
+	$(call say,dbt docs)
+	@$(BIN)/dbt --quiet docs generate --static
+	@touch $@

@@ -1,0 +1,7 @@
+"""Every Feast object of this project, generated from the dbt marts. See models/ for the features."""
+
+from pathlib import Path
+
+import martfeast
+
+martfeast.expose(globals(), dbt_project=Path(__file__).parent.parent)

@@ -1,0 +1,79 @@
+"""Say in a few lines what `make run` built, and what to try next."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def summary(project: Path) -> str:
+    """Return the summary of the last run of each step, from what the steps left behind.
+
+    Args:
+        project: the root folder, with data/ and target/ as `make run` leaves them.
+
+    Raises:
+        FileNotFoundError: a step has not run yet.
+
+    """
+    landing = read_json(project / "data/landed/current/landing.json")
+    published = [
+        json.loads(line)
+        for line in (project / "data/published/last_build.json").read_text().splitlines()
+    ]
+    results = read_json(project / "data/stamps/build_results.json")["results"]
+    statuses = Counter((r["unique_id"].split(".")[0], r["status"]) for r in results)
+    tests_passed = statuses["test", "pass"] + statuses["unit_test", "pass"]
+    tests = sum(n for (kind, _), n in statuses.items() if kind in ("test", "unit_test"))
+    report = read_json(project / "data/report/report.json")
+    landed_rows = sum(file["rows"] for file in landing["files"])
+    lines = [
+        "",
+        "Done. From raw files to a trained model:",
+        "",
+        f"  landed    {landed_rows:,} rows in {len(landing['files'])} files",
+        f"  built     {statuses['model', 'success']} dbt models;"
+        f" {tests_passed} of {tests} tests passed",
+        f"  exposed   {len(published)} marts for Feast, {sum(m['rows'] for m in published):,} rows:",
+        *(f"              {mart['mart']:<36}{mart['rows']:>9,}" for mart in published),
+        f"  trained   on {report['train_rows']:,} flights, {len(report['features'])} features;"
+        f" judged on {report['test_rows']:,} later ones:",
+        *(
+            f"              {name:<20} AUC {scores['auc']:.3f}"
+            f"   average precision {scores['average_precision']:.3f}"
+            for name, scores in report["scores"].items()
+        ),
+        "",
+        "  docs      target/static_index.html      (open it in a browser)",
+        "  model     data/report/report.md",
+        "",
+        "Try next, after `source .venv/bin/activate`:",
+        "",
+        "  mf query --metrics on_time_share,cancellation_share --group-by flight__carrier_code",
+        "  dbt build --select marts.carriers+",
+        "  cd feature_repo && feast plan && feast feature-views list",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print the summary; return the exit code."""
+    try:
+        print(summary(PROJECT))
+    except FileNotFoundError as error:
+        print(f"Nothing to sum up: {error.filename} is missing. Run `make run`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Train and judge a model of late arrivals on features from Feast.
+
+``python -m nyc_flights.training`` reads the spine and its labels from the published label mart, asks
+Feast for the features of the service ``late_arrival_prediction`` as of each prediction time, and writes
+``data/report/``: report.json, report.md, calibration.png and precision_recall.png.
+
+The test set is the last quarter of the year. The model learns from labels that were known when that
+quarter began, so no arrival is used before it happened.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import martfeast
+import matplotlib
+import numpy as np
+import pandas as pd
+from feast import FeatureStore
+from numpy.typing import NDArray
+from sklearn.calibration import calibration_curve
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    precision_recall_curve,
+    roc_auc_score,
+)
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+PROJECT = Path(__file__).parents[2]
+SERVICE = "late_arrival_prediction"
+TEST_FROM = pd.Timestamp("2013-10-01", tz="UTC")
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows to learn from and to judge on, one per flight and prediction time.
+
+    features: one numeric column per feature, in the feature service's order.
+    labels: 1 for a late arrival, 0 otherwise. carriers: the carrier of each row, for the baseline.
+    is_train: True where the label was known when the test period began.
+    """
+
+    features: pd.DataFrame
+    labels: "pd.Series[int]"
+    carriers: "pd.Series[str]"
+    is_train: "pd.Series[bool]"
+
+
+def read_spine(mart: martfeast.Mart, row_count: int) -> pd.DataFrame:
+    """Read labelled rows of a label mart, one per entity keys and prediction time.
+
+    Args:
+        mart: a label mart, from ``martfeast.read_declaration``.
+        row_count: how many rows to take, spread over the year by a hash of the row; all if there
+            are fewer.
+
+    Returns:
+        The entity columns, the timestamp, the label (0 or 1) and when it was known; times in UTC.
+
+    """
+    assert mart.label is not None
+    keys = ", ".join(mart.entity_columns)
+    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+        return connection.execute(
+            f"""
+            select
+                {keys},
+                {mart.timestamp} at time zone 'UTC' as {mart.timestamp},
+                cast({mart.label.column} as integer) as label,
+                {mart.label.known_at} at time zone 'UTC' as label_known_at
+            from read_parquet($path)
+            where {mart.label.column} is not null
+            order by md5(concat_ws('|', {keys}, {mart.timestamp}))
+            limit $row_count
+            """,
+            {"path": str(mart.path), "row_count": row_count},
+        ).df()
+
+
+def build_training_set(
+    store: FeatureStore, exposure: martfeast.Exposure, row_count: int
+) -> TrainingSet:
+    """Join features to the spine, each as of its prediction time, through Feast.
+
+    Args:
+        store: the feature store.
+        exposure: the exposure that names the features and the label mart.
+        row_count: how many labelled rows to use.
+
+    Returns:
+        The training set, in the order of prediction times.
+
+    """
+    mart = exposure.label
+    assert mart is not None
+    spine = read_spine(mart, row_count)
+    entity_rows = spine[[*mart.entity_columns, mart.timestamp]]
+    # Feast may reorder rows; the keys and the prediction time find each row's label again.
+    row_keys = [*mart.entity_columns, mart.timestamp]
+    retrieved = store.get_historical_features(
+        entity_df=entity_rows, features=store.get_feature_service(exposure.name)
+    ).to_df()
+    joined = spine.merge(retrieved, on=row_keys, how="left", validate="one_to_one", indicator=True)
+    if not (joined.pop("_merge") == "both").all():
+        raise RuntimeError("Feast returned other rows than the spine has: check the feature store.")
+    joined = joined.sort_values(row_keys, ignore_index=True)
+    in_test = joined[mart.timestamp] >= TEST_FROM
+    is_train = joined["label_known_at"] < TEST_FROM
+    usable = in_test | is_train
+    joined, is_train = joined[usable], is_train[usable]
+    return TrainingSet(
+        features=joined[exposure.features].astype("float64"),
+        labels=joined["label"],
+        carriers=joined["carrier_code"],
+        is_train=is_train,
+    )
+
+
+def predict(training_set: TrainingSet) -> dict[str, Scores]:
+    """Fit the model and two baselines on the train rows; score the test rows.
+
+    Returns:
+        The predicted probability of a late arrival for each test row, by the name of the predictor:
+        the base rate of the train rows, the carrier's rate in them, and gradient boosting.
+
+    """
+    train, test = training_set.is_train, ~training_set.is_train
+    labels = training_set.labels[train]
+    base_rate = float(labels.mean())
+    carrier_rates = labels.groupby(training_set.carriers[train]).mean()
+    model = HistGradientBoostingClassifier(
+        max_iter=200, learning_rate=0.06, max_leaf_nodes=31, min_samples_leaf=50, random_state=13
+    ).fit(training_set.features[train], labels)
+    return {
+        "base rate": np.full(int(test.sum()), base_rate),
+        "carrier average": training_set.carriers[test]
+        .map(carrier_rates)
+        .fillna(base_rate)
+        .to_numpy(),
+        "gradient boosting": model.predict_proba(training_set.features[test])[:, 1],
+    }
+
+
+def judge(labels: "pd.Series[int]", predictions: dict[str, Scores]) -> dict[str, dict[str, float]]:
+    """Return each predictor's AUC, average precision, Brier score and mean prediction."""
+    return {
+        name: {
+            "auc": float(roc_auc_score(labels, scores)),
+            "average_precision": float(average_precision_score(labels, scores)),
+            "brier_score": float(brier_score_loss(labels, scores)),
+            "mean_prediction": float(scores.mean()),
+        }
+        for name, scores in predictions.items()
+    }
+
+
+def draw(folder: Path, labels: "pd.Series[int]", predictions: dict[str, Scores]) -> None:
+    """Write calibration.png and precision_recall.png."""
+    model = predictions["gradient boosting"]
+    observed, predicted = calibration_curve(labels, model, n_bins=10, strategy="quantile")
+    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfectly calibrated")
+    axes.plot(predicted, observed, marker="o", label="gradient boosting, tenths of the test rows")
+    axes.set(
+        xlabel="predicted share of late arrivals",
+        ylabel="observed share of late arrivals",
+        title="Calibration on the test quarter",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(loc="upper left")
+    figure.savefig(folder / "calibration.png", dpi=120)
+
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    for name, scores in predictions.items():
+        precision, recall, _ = precision_recall_curve(labels, scores)
+        axes.plot(recall, precision, label=name, drawstyle="steps-post")
+    axes.set(
+        xlabel="recall: share of late arrivals found",
+        ylabel="precision: share of alarms that were late",
+        title="Precision and recall on the test quarter",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
+    axes.legend(loc="upper right")
+    figure.savefig(folder / "precision_recall.png", dpi=120)
+    plt.close("all")
+
+
+def write_report(folder: Path, report: dict[str, Any]) -> None:
+    """Write report.json, and report.md to read."""
+    lines = [
+        "# Late arrivals: how good the example model is",
+        "",
+        f"Trained on {report['train_rows']:,} flights whose outcome was known before"
+        f" {report['test_from']}, judged on {report['test_rows']:,} flights after it. Late arrivals"
+        f" among the test flights: {report['test_late_share']:.1%}.",
+        "",
+        "| predictor | AUC | average precision | Brier score | mean prediction |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {name} | {scores['auc']:.3f} | {scores['average_precision']:.3f}"
+            f" | {scores['brier_score']:.3f} | {scores['mean_prediction']:.3f} |"
+            for name, scores in report["scores"].items()
+        ),
+        "",
+        "![Calibration](calibration.png) ![Precision and recall](precision_recall.png)",
+        "",
+        "Cancelled and diverted flights have no label and are in neither set.",
+        "",
+        f"Features, all from the Feast feature service `{SERVICE}`:",
+        "",
+        *(f"- {feature}" for feature in report["features"]),
+    ]
+    (folder / "report.md").write_text("\n".join(lines) + "\n")
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def main() -> int:
+    """Train, judge and report; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m nyc_flights.training")
+    parser.add_argument("--rows", type=int, default=40_000, help="labelled flights (%(default)s)")
+    parser.add_argument("--report", type=Path, default=PROJECT / "data" / "report")
+    options = parser.parse_args()
+    try:
+        declaration = martfeast.read_declaration(PROJECT)
+    except martfeast.DeclarationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    exposure = declaration.exposures[SERVICE]
+
+    started = time.monotonic()
+    print(
+        f"Asking Feast for {len(exposure.features)} features of {options.rows:,} flights",
+        flush=True,
+    )
+    store = FeatureStore(str(PROJECT / "feature_repo"))
+    training_set = build_training_set(store, exposure, options.rows)
+    print(f"  {len(training_set.labels):,} rows in {time.monotonic() - started:.0f} s", flush=True)
+
+    test_labels = training_set.labels[~training_set.is_train]
+    predictions = predict(training_set)
+    report = {
+        "feature_service": exposure.name,
+        "label": f"{exposure.label.name}.{exposure.label.label.column}",
+        "test_from": f"{TEST_FROM:%Y-%m-%d}",
+        "train_rows": int(training_set.is_train.sum()),
+        "test_rows": len(test_labels),
+        "test_late_share": float(test_labels.mean()),
+        "scores": judge(test_labels, predictions),
+        "features": exposure.features,
+    }
+    options.report.mkdir(parents=True, exist_ok=True)
+    draw(options.report, test_labels, predictions)
+    write_report(options.report, report)
+    print(f"Report: {options.report}/report.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
