@@ -1,14 +1,13 @@
 """Measure what `make run` costs: time and memory of each step, written to benchmarks/README.md.
 
-Runs the steps in a copy of the project, so that nothing is up to date beforehand, in the environment that
-runs this script. Time is wall-clock seconds; memory is the largest resident set among the step's
-processes, in MiB, as the kernel reports it (getrusage). Start-up is measured by itself: a dbt command
-that does nothing, and importing Feast.
+Runs the steps in a copy of the project, so that nothing is up to date beforehand, in the
+environment that runs this script. Time is wall-clock seconds; memory is the largest resident set
+among the step's processes, in MiB, as the kernel reports it (wait4). Start-up is measured by
+itself: a dbt command that does next to nothing, and importing Feast.
 """
 
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -88,9 +87,10 @@ def main() -> None:
     lines = [
         "# What it costs",
         "",
-        "Written by `make measure` (benchmarks/measure_run.py): the steps of `make run` after installation, on a",
-        "fresh copy of the project, one after the other in one run. Times are wall-clock and vary from machine to",
-        "machine; start-up is part of each step and also listed by itself.",
+        "Written by `make measure` (benchmarks/measure_run.py): the steps of `make run` after",
+        "installation, on a fresh copy of the project, one after the other in one run. Times are",
+        "wall-clock and vary from machine to machine; start-up is part of each step, and listed",
+        "by itself too.",
         "",
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}.",
         "",

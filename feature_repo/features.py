@@ -1,4 +1,4 @@
-"""Every Feast object of this project, generated from the dbt marts. See models/ for the features."""
+"""Every Feast object of this project, generated from the dbt marts in models/."""
 
 from pathlib import Path
 

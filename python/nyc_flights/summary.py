@@ -42,7 +42,8 @@ def summary(project: Path) -> str:
         f"  landed    {landed_rows:,} rows in {len(landing['files'])} files",
         f"  built     {statuses['model', 'success']} dbt models;"
         f" {tests_passed} of {tests} tests passed",
-        f"  exposed   {len(published)} marts for Feast, {sum(m['rows'] for m in published):,} rows:",
+        f"  exposed   {len(published)} marts for Feast,"
+        f" {sum(mart['rows'] for mart in published):,} rows:",
         *(f"              {mart['mart']:<36}{mart['rows']:>9,}" for mart in published),
         f"  trained   on {report['train_rows']:,} flights, {len(report['features'])} features;"
         f" judged on {report['test_rows']:,} later ones:",

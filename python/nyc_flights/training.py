@@ -1,8 +1,8 @@
 """Train and judge a model of late arrivals on features from Feast.
 
-``python -m nyc_flights.training`` reads the spine and its labels from the published label mart, asks
-Feast for the features of the service ``late_arrival_prediction`` as of each prediction time, and writes
-``data/report/``: report.json, report.md, calibration.png and precision_recall.png.
+``python -m nyc_flights.training`` reads the spine and its labels from the published label mart,
+asks Feast for the features of the service ``late_arrival_prediction`` as of each prediction time,
+and writes ``data/report/``: report.json, report.md, calibration.png and precision_recall.png.
 
 The test set is the last quarter of the year. The model learns from labels that were known when that
 quarter began, so no arrival is used before it happened.
@@ -22,6 +22,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from feast import FeatureStore
+from feast.errors import FeatureServiceNotFoundException
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -70,7 +71,8 @@ def read_spine(mart: martfeast.Mart, row_count: int) -> pd.DataFrame:
     """
     assert mart.label is not None
     keys = ", ".join(mart.entity_columns)
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
         return connection.execute(
             f"""
             select
@@ -88,21 +90,20 @@ def read_spine(mart: martfeast.Mart, row_count: int) -> pd.DataFrame:
 
 
 def build_training_set(
-    store: FeatureStore, exposure: martfeast.Exposure, row_count: int
+    store: FeatureStore, exposure: martfeast.Exposure, mart: martfeast.Mart, row_count: int
 ) -> TrainingSet:
     """Join features to the spine, each as of its prediction time, through Feast.
 
     Args:
         store: the feature store.
-        exposure: the exposure that names the features and the label mart.
+        exposure: the exposure that names the features.
+        mart: its label mart.
         row_count: how many labelled rows to use.
 
     Returns:
         The training set, in the order of prediction times.
 
     """
-    mart = exposure.label
-    assert mart is not None
     spine = read_spine(mart, row_count)
     entity_rows = spine[[*mart.entity_columns, mart.timestamp]]
     # Feast may reorder rows; the keys and the prediction time find each row's label again.
@@ -237,7 +238,14 @@ def main() -> int:
     except martfeast.DeclarationError as error:
         print(error, file=sys.stderr)
         return 1
-    exposure = declaration.exposures[SERVICE]
+    exposure = declaration.exposures.get(SERVICE)
+    mart = exposure.label if exposure else None
+    if exposure is None or mart is None or mart.label is None:
+        print(
+            f"No exposure '{SERVICE}' with a label: see models/marts/exposures.yml.",
+            file=sys.stderr,
+        )
+        return 1
 
     started = time.monotonic()
     print(
@@ -245,14 +253,18 @@ def main() -> int:
         flush=True,
     )
     store = FeatureStore(str(PROJECT / "feature_repo"))
-    training_set = build_training_set(store, exposure, options.rows)
+    try:
+        training_set = build_training_set(store, exposure, mart, options.rows)
+    except FeatureServiceNotFoundException as error:
+        print(f"{error}. Run `make apply`, then this command again.", file=sys.stderr)
+        return 1
     print(f"  {len(training_set.labels):,} rows in {time.monotonic() - started:.0f} s", flush=True)
 
     test_labels = training_set.labels[~training_set.is_train]
     predictions = predict(training_set)
     report = {
         "feature_service": exposure.name,
-        "label": f"{exposure.label.name}.{exposure.label.label.column}",
+        "label": f"{mart.name}.{mart.label.column}",
         "test_from": f"{TEST_FROM:%Y-%m-%d}",
         "train_rows": int(training_set.is_train.sum()),
         "test_rows": len(test_labels),

@@ -1,0 +1,173 @@
+"""Reads what dbt left behind: the project file and the manifest, and whether they still agree."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from martfeast.problems import DeclarationError, Problem
+
+DEFAULT_PUBLISHED_PATH = "data/published"
+MANIFEST_VERSION = "https://schemas.getdbt.com/dbt/manifest/v12.json"
+BUILD = "Run `dbt build`."
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """A dbt project as of its last dbt command.
+
+    project_dir: the folder of dbt_project.yml, absolute. manifest: target/manifest.json, parsed.
+    published_path: the folder of the published Parquet files, absolute.
+    packages_path: the folder of installed dbt packages, absolute.
+    """
+
+    project_dir: Path
+    manifest: dict[str, Any]
+    published_path: Path
+    packages_path: Path
+
+    def file_of(self, package: str, path: str) -> str:
+        """Return a dbt package's file, relative to the project; packages are installed below it."""
+        if package == self.manifest["metadata"]["project_name"]:
+            return path
+        return str((self.packages_path / package / path).relative_to(self.project_dir))
+
+
+def read_artifacts(
+    dbt_project: str | os.PathLike[str], target_path: str | None
+) -> tuple[Artifacts, list[Problem]]:
+    """Read a dbt project's artifacts from any working directory.
+
+    Args:
+        dbt_project: the folder with dbt_project.yml.
+        target_path: the folder with manifest.json; by default what dbt itself would use, the
+            environment variable DBT_TARGET_PATH, or else ``target-path`` of the project, or else
+            ``target``. Relative paths are relative to the project.
+
+    Returns:
+        The artifacts, and a problem for each file that the manifest does not describe as it is now.
+
+    Raises:
+        DeclarationError: there is no project here, dbt never ran, or its manifest cannot be read.
+
+    """
+    project_dir = Path(dbt_project).resolve()
+    project = _read_project(project_dir)
+    target = target_path or os.environ.get("DBT_TARGET_PATH") or project.get("target-path")
+    manifest_path = project_dir / str(target or "target") / "manifest.json"
+    manifest = _read_manifest(manifest_path)
+    variables = project.get("vars")
+    scoped = variables.get("martfeast") if isinstance(variables, dict) else None
+    published = scoped.get("published_path") if isinstance(scoped, dict) else None
+    artifacts = Artifacts(
+        project_dir=project_dir,
+        manifest=manifest,
+        published_path=project_dir / str(published or DEFAULT_PUBLISHED_PATH),
+        packages_path=project_dir / str(project.get("packages-install-path") or "dbt_packages"),
+    )
+    model_paths = [project_dir / str(path) for path in project.get("model-paths") or ["models"]]
+    return artifacts, _find_stale(artifacts, model_paths)
+
+
+def _read_project(project_dir: Path) -> dict[str, Any]:
+    path = project_dir / "dbt_project.yml"
+    try:
+        project = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _failure(
+            "dbt project",
+            "project-missing",
+            f"{path} does not exist.",
+            "Name a dbt project's folder.",
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise _failure(
+            "dbt project",
+            "project-unreadable",
+            f"{path} cannot be read: {reason}.",
+            "Correct it, then run `dbt build`.",
+        ) from None
+    if not isinstance(project, dict):
+        raise _failure(
+            "dbt project", "project-unreadable", f"{path} has no settings.", "Correct it."
+        )
+    return project
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise _failure(
+            "dbt artifacts", "artifacts-missing", f"{path} does not exist: dbt has not run.", BUILD
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _failure(
+            "dbt artifacts", "manifest-unreadable", f"{path} is not readable JSON: {error}.", BUILD
+        ) from None
+    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
+    metadata = metadata if isinstance(metadata, dict) else {}
+    version = metadata.get("dbt_schema_version")
+    if version != MANIFEST_VERSION:
+        raise _failure(
+            "dbt artifacts",
+            "manifest-version",
+            f"{path} has schema {version}, and martfeast reads {MANIFEST_VERSION}.",
+            "Run `dbt build` with dbt 1.11.",
+        )
+    if not isinstance(manifest.get("nodes"), dict) or "generated_at" not in metadata:
+        raise _failure(
+            "dbt artifacts", "manifest-unreadable", f"{path} is not a whole manifest.", BUILD
+        )
+    return dict(manifest)
+
+
+def _failure(subject: str, rule: str, message: str, fix: str) -> DeclarationError:
+    return DeclarationError([Problem(subject, rule, message, fix)])
+
+
+def _find_stale(artifacts: Artifacts, model_paths: list[Path]) -> list[Problem]:
+    """Compare the project's files with the manifest.
+
+    A model's SQL is compared by content, with dbt's own checksum. YAML has no checksum in the
+    manifest, so it, and SQL that the manifest does not have, are compared by time of change.
+    """
+    manifest = artifacts.manifest
+    changed = {}
+    known = set()
+    nodes = list(manifest["nodes"].values())
+    nodes += [node for versions in manifest.get("disabled", {}).values() for node in versions]
+    for node in nodes:
+        if node["resource_type"] != "model":
+            continue
+        name = artifacts.file_of(node["package_name"], node["original_file_path"])
+        path = artifacts.project_dir / name
+        known.add(path)
+        try:
+            # As dbt does it: sha256 of the stripped text.
+            content = path.read_bytes().decode("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            changed[name] = "This model is gone or unreadable."
+            continue
+        if hashlib.sha256(content.encode()).hexdigest() != node["checksum"]["checksum"]:
+            changed[name] = "This model has changed since dbt last read the project."
+    generated_at = datetime.fromisoformat(manifest["metadata"]["generated_at"]).timestamp()
+    candidates = [artifacts.project_dir / "dbt_project.yml"]
+    for model_path in model_paths:
+        candidates += model_path.rglob("*")
+    for path in candidates:
+        if path.suffix not in (".sql", ".yml", ".yaml") or path in known or not path.is_file():
+            continue
+        if path.stat().st_mtime > generated_at:
+            name = str(path.relative_to(artifacts.project_dir))
+            changed[name] = "This file is newer than dbt's last reading of the project."
+    return [
+        Problem("dbt artifacts", "manifest-stale", message, BUILD, file=name)
+        for name, message in sorted(changed.items())
+    ]

@@ -1,0 +1,114 @@
+"""What a dbt project declares for Feast: marts, labels and exposures."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from martfeast.feature_types import FeatureType
+from martfeast.source_lines import Place
+
+
+@dataclass(frozen=True)
+class Column:
+    """A contract column of a mart.
+
+    data_type: as the contract has it. type: what it is in Feast; None for a column that only
+    analysts use and that Feast has no type for. entity: the entity it is the key of.
+    is_feature: whether the feature view has it as a feature.
+    """
+
+    name: str
+    data_type: str
+    type: FeatureType | None
+    description: str
+    entity: str | None
+    is_feature: bool
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a label mart knows about its label, as column names.
+
+    known_at: when the label became known. missing_reason: why a row has none.
+    """
+
+    column: str
+    known_at: str
+    missing_reason: str | None
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A dbt model that is published for Feast, as a feature view or as a label mart.
+
+    name: the model's alias. path: its published Parquet file, absolute. timestamp: the column that
+    says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
+    created: the column that says when a row was published. ttl: None is no expiry.
+    label: None for a feature mart. place: where it is declared.
+    """
+
+    name: str
+    unique_id: str
+    description: str
+    group: str
+    owner: str
+    path: Path
+    timestamp: str
+    created: str
+    ttl: timedelta | None
+    online: bool
+    columns: list[Column]
+    label: Label | None
+    place: Place = field(repr=False, compare=False)
+
+    @property
+    def entity_columns(self) -> list[str]:
+        """The names of the entity columns, which are the join keys, in the contract's order."""
+        return [column.name for column in self.columns if column.entity is not None]
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the features, in the contract's order; none for a label mart."""
+        return [column.name for column in self.columns if column.is_feature]
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A dbt exposure of type ml, which is a Feast feature service.
+
+    features_by_mart: feature names by mart, both in the order of the exposure.
+    label: the label mart, if the exposure names one; its ``label.column`` is the label.
+    """
+
+    name: str
+    unique_id: str
+    description: str
+    owner: str
+    maturity: str
+    url: str
+    features_by_mart: dict[str, list[str]]
+    label: Mart | None
+    place: Place = field(repr=False, compare=False)
+
+    @property
+    def features(self) -> list[str]:
+        """The names of all features, in the order that Feast returns them."""
+        return [name for names in self.features_by_mart.values() for name in names]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All that a dbt project declares for Feast. marts and exposures are by name."""
+
+    marts: dict[str, Mart]
+    exposures: dict[str, Exposure]
+
+    @property
+    def feature_marts(self) -> dict[str, Mart]:
+        """The marts that become feature views."""
+        return {name: mart for name, mart in self.marts.items() if mart.label is None}
+
+    @property
+    def label_marts(self) -> dict[str, Mart]:
+        """The marts that carry labels."""
+        return {name: mart for name, mart in self.marts.items() if mart.label is not None}

@@ -1,0 +1,267 @@
+"""Reads exposures of type ml from the manifest: the feature services."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from martfeast.artifacts import Artifacts
+from martfeast.declaration import Exposure, Mart
+from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
+from martfeast.problems import ProblemLog, did_you_mean
+from martfeast.source_lines import Place
+
+_EXPOSURE_KEYS = {"features": dict, "label": dict}
+_LABEL_KEYS = {"mart": str, "column": str}
+
+
+def read_exposures(
+    artifacts: Artifacts, marts: Mapping[str, Mart], log: ProblemLog
+) -> list[Exposure]:
+    """Return every exposure with ``meta.feast``, by name; log what is wrong with each.
+
+    Args:
+        artifacts: the dbt project.
+        marts: all marts, by name.
+        log: where problems go.
+
+    """
+    exposures = []
+    for node in artifacts.manifest.get("exposures", {}).values():
+        has_feast, value = feast_meta(node)
+        if has_feast:
+            exposures.append(_ExposureReader(artifacts, node, marts, log).read(value))
+    exposures.sort(key=lambda exposure: exposure.name)
+    first_by_name: dict[str, Exposure] = {}
+    for exposure in exposures:
+        first = first_by_name.setdefault(exposure.name.lower(), exposure)
+        if first is not exposure:
+            log.add(
+                exposure.place,
+                exposure.name,
+                "name-duplicate",
+                f"{first.unique_id} is already called '{first.name}', and case does not count.",
+                "Rename one of them.",
+            )
+    return exposures
+
+
+class _ExposureReader:
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        node: dict[str, Any],
+        marts: Mapping[str, Mart],
+        log: ProblemLog,
+    ) -> None:
+        self.node = node
+        self.marts = marts
+        self.log = log
+        self.name = str(node["name"])
+        file = artifacts.file_of(node["package_name"], node["original_file_path"])
+        self.place = Place(artifacts.project_dir, file, (("exposures", self.name),))
+        self.models = {
+            str(other["name"])
+            for other in artifacts.manifest["nodes"].values()
+            if other["resource_type"] == "model"
+        }
+
+    def read(self, value: Any) -> Exposure:
+        feast = self.place.at(*FEAST)
+        keys = read_keys(value, _EXPOSURE_KEYS, feast, self.name, self.log)
+        if self.node["type"] != "ml":
+            self._add(
+                self.place.at("type"),
+                "type",
+                "exposure-type",
+                f"Only an exposure of type ml becomes a feature service, not {self.node['type']}.",
+                "Set type: ml, or remove meta.feast.",
+            )
+        if not self.name.isidentifier():
+            self._add(
+                self.place,
+                "",
+                "name-unusable",
+                f"'{self.name}' cannot be a name in Feast.",
+                "Use letters, digits and underscores, and begin with a letter.",
+            )
+        if isinstance(value, dict) and ("features" not in value or value["features"] == {}):
+            self._add(
+                feast,
+                "features",
+                "features-missing",
+                "The exposure names no features.",
+                "Add features: {<mart>: all} under meta.feast.",
+            )
+        features = {
+            str(mart): self._read_features(str(mart), listed, feast.at("features", str(mart)))
+            for mart, listed in keys.get("features", {}).items()
+        }
+        label = None
+        if "label" in keys:
+            label = self._read_label(keys["label"], feast.at("label"))
+        exposure = Exposure(
+            name=self.name,
+            unique_id=self.node["unique_id"],
+            description=(self.node.get("description") or "").strip(),
+            owner=owner_name(self.node.get("owner")),
+            maturity=str(self.node.get("maturity") or ""),
+            url=self.node.get("url") or "",
+            features_by_mart={mart: names for mart, names in features.items() if names},
+            label=label,
+            place=self.place,
+        )
+        self._check_names(exposure, feast)
+        self._check_keys(exposure, feast)
+        return exposure
+
+    def _add(self, place: Place, part: str, rule: str, message: str, fix: str) -> None:
+        self.log.add(place, f"{self.name}.{part}" if part else self.name, rule, message, fix)
+
+    def _find_mart(self, name: str, part: str, place: Place, *, labels: bool) -> Mart | None:
+        """Return the feature mart or label mart of this name; log why there is none."""
+        mart = self.marts.get(name)
+        if mart is None:
+            if name in self.models:
+                message = f"Model '{name}' has no meta.feast."
+                fix = "Add it to the model, or take the model out here."
+            else:
+                names = [mart.name for mart in self.marts.values() if bool(mart.label) == labels]
+                message = f"There is no mart '{name}'."
+                fix = did_you_mean(name, names, f"Marts are: {', '.join(names) or 'none'}.")
+            self._add(place, part, "mart-unknown", message, fix)
+            return None
+        if mart.unique_id not in self.node["depends_on"]["nodes"]:
+            self._add(
+                place,
+                part,
+                "lineage-incomplete",
+                f"'{name}' is used here and missing from depends_on, so the lineage would lie.",
+                f"Add ref('{name}') to depends_on.",
+            )
+        if mart.label is not None and not labels:
+            self._add(
+                place,
+                part,
+                "label-mart-as-features",
+                f"'{name}' is a label mart: it knows what is to be predicted.",
+                "Take it out of features, and name it under label.",
+            )
+            return None
+        if mart.label is None and labels:
+            self._add(
+                place,
+                part,
+                "feature-mart-as-label",
+                f"'{name}' is a feature mart and has no label.",
+                "Name a mart whose meta.feast has a label.",
+            )
+            return None
+        return mart
+
+    def _read_features(self, name: str, listed: Any, place: Place) -> list[str]:
+        part = f"features.{name}"
+        mart = self._find_mart(name, part, place, labels=False)
+        if listed == "all":
+            return mart.features if mart else []
+        if not isinstance(listed, list) or not listed:
+            fix = "Write a list of feature names, or the word all."
+            self._add(place, part, "wrong-value", f"{listed!r} does not fit here.", fix)
+            return []
+        if mart is None:
+            return []
+        names = []
+        for feature in listed:
+            if feature in mart.features:
+                names.append(str(feature))
+                continue
+            message = f"'{name}' has no feature '{feature}'."
+            if any(column.name == feature for column in mart.columns):
+                message = f"Column '{feature}' of '{name}' is not a feature."
+            fix = did_you_mean(feature, mart.features, f"It has: {', '.join(mart.features)}.")
+            self._add(place, part, "feature-unknown", message, fix)
+        return names
+
+    def _read_label(self, value: dict[str, Any], place: Place) -> Mart | None:
+        keys = read_keys(value, _LABEL_KEYS, place, f"{self.name}.label", self.log)
+        if "mart" not in value:
+            self._add(
+                place,
+                "label",
+                "label-incomplete",
+                "The label has no mart.",
+                "Add mart: <label mart>.",
+            )
+        if "mart" not in keys:
+            return None
+        mart = self._find_mart(keys["mart"], "label.mart", place.at("mart"), labels=True)
+        if mart is None or mart.label is None:
+            return None
+        column = keys.get("column", mart.label.column)
+        if column != mart.label.column:
+            self._add(
+                place.at("column"),
+                "label.column",
+                "label-column-differs",
+                f"The label of '{mart.name}' is '{mart.label.column}', not '{column}'.",
+                f"Write column: {mart.label.column}, or leave it out.",
+            )
+        return mart
+
+    def _check_names(self, exposure: Exposure, place: Place) -> None:
+        # A training set has one column of a name: the spine's keys, times and label, then features.
+        label_mart = exposure.label
+        taken: dict[str, str] = {}
+        if label_mart is not None and label_mart.label is not None:
+            for name in (label_mart.timestamp, label_mart.label.column, label_mart.label.known_at):
+                taken[name.lower()] = f"a column of label mart '{label_mart.name}'"
+        marts = [self.marts[name] for name in exposure.features_by_mart]
+        for mart in (*marts, *([label_mart] if label_mart else [])):
+            for name in mart.entity_columns:
+                taken[name.lower()] = f"an entity column of '{mart.name}'"
+        for mart in marts:
+            for name in exposure.features_by_mart[mart.name]:
+                other = taken.get(name.lower())
+                if other is None:
+                    taken[name.lower()] = f"a feature of '{mart.name}'"
+                    continue
+                self._add(
+                    place.at("features", mart.name),
+                    f"features.{mart.name}",
+                    "feature-duplicate",
+                    f"'{name}' is {other} already: a training set has one column of a name.",
+                    "Rename one of them, or list the features you want.",
+                )
+
+    def _check_keys(self, exposure: Exposure, place: Place) -> None:
+        # One spine serves every mart: it has each key once, and a key means one entity.
+        label_mart = exposure.label
+        marts = [self.marts[name] for name in exposure.features_by_mart]
+        entity_by_key: dict[str, tuple[str, str]] = {}
+        for mart in (*([label_mart] if label_mart else []), *marts):
+            part = "label" if mart is label_mart else f"features.{mart.name}"
+            missing = [
+                name
+                for name in mart.entity_columns
+                if label_mart and name not in label_mart.entity_columns
+            ]
+            if label_mart and missing:
+                self._add(
+                    place.at("label"),
+                    "label",
+                    "label-entity-missing",
+                    f"Label mart '{label_mart.name}' lacks {', '.join(missing)}, which"
+                    f" '{mart.name}' is looked up by.",
+                    "Add it to the label mart as an entity column.",
+                )
+            for column in mart.columns:
+                if column.entity is None:
+                    continue
+                entity, first = entity_by_key.setdefault(column.name, (column.entity, mart.name))
+                if entity.lower() != column.entity.lower():
+                    self._add(
+                        place.at(*part.split(".")),
+                        part,
+                        "key-of-two-entities",
+                        f"'{column.name}' is the key of entity '{column.entity}' in '{mart.name}'"
+                        f" and of '{entity}' in '{first}'.",
+                        "Name the entity alike, or rename one of the columns.",
+                    )

@@ -1,0 +1,50 @@
+"""Reads ``meta.feast`` and owners, wherever in the manifest they stand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from martfeast.problems import ProblemLog, did_you_mean
+from martfeast.source_lines import Place
+
+# The way to `meta.feast` from a model, column or exposure in YAML.
+FEAST = ("config", "meta", "feast")
+
+_KIND_NAMES = {str: "text", bool: "true or false", dict: "a mapping", object: "a value"}
+
+
+def feast_meta(node: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Return whether a node or column of the manifest has ``meta.feast``, and its value."""
+    for meta in ((node.get("config") or {}).get("meta"), node.get("meta")):
+        if isinstance(meta, dict) and "feast" in meta:
+            return True, meta["feast"]
+    return False, None
+
+
+def read_keys(
+    value: Any, kinds: Mapping[str, type], place: Place, subject: str, log: ProblemLog
+) -> dict[str, Any]:
+    """Return the known keys whose values are of the right kind; log every other key."""
+    if not isinstance(value, dict):
+        fix = f"Write a mapping with: {', '.join(kinds)}."
+        log.add(place, subject, "wrong-value", f"{value!r} is not a mapping.", fix)
+        return {}
+    read = {}
+    for key, item in value.items():
+        key_place, key_subject = place.at(str(key)), f"{subject}.{key}"
+        if key not in kinds:
+            fix = did_you_mean(key, kinds, f"Known keys here: {', '.join(kinds)}.")
+            log.add(key_place, key_subject, "unknown-key", f"'{key}' is not a key here.", fix)
+        elif not isinstance(item, kinds[key]) or item == "":
+            fix = f"Write {_KIND_NAMES[kinds[key]]}."
+            log.add(key_place, key_subject, "wrong-value", f"{item!r} does not fit here.", fix)
+        else:
+            read[key] = item
+    return read
+
+
+def owner_name(owner: Mapping[str, Any] | None) -> str:
+    """Return the email of a dbt owner (the first, if it has several), or else the name, or ''."""
+    email = (owner or {}).get("email")
+    if isinstance(email, list):
+        email = email[0] if email else None
+    return str(email or (owner or {}).get("name") or "")
