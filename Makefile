@@ -4,15 +4,19 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The interpreter itself, also when make runs inside the environment that it may have to remake.
+PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import sys; print(sys._base_executable)')
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 export PATH := $(BIN):$(PATH)
+# Feast's duckdb store warns of DuckDB's new names at every query.
+export PYTHONWARNINGS := ignore::DeprecationWarning:ibis.backends.duckdb
 
 # What the sample data covers ends with 2013, so loading the online store names its range.
 SERVE_FROM := 2013-12-01T00:00:00
 SERVE_UNTIL := 2014-01-01T00:00:00
 
+LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
@@ -87,7 +91,7 @@ clean: ## Remove all that was built; keep the environment
 	@rm -rf target logs feature_repo/data
 	@find data -mindepth 1 ! -name .gitignore -delete
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(LOCKED): requirements.lock
 	$(call say,Making the environment in .venv from requirements.lock)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 is needed and '$(PYTHON)' is not it." \
@@ -95,6 +99,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off \
 		--require-hashes -r requirements.lock
+	@touch $@
+
+$(INSTALLED): pyproject.toml $(LOCKED)
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet \
 		--no-deps --no-build-isolation --editable .
 	@touch $@
