@@ -9,8 +9,6 @@ PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import sys
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 export PATH := $(BIN):$(PATH)
-# Feast's duckdb store warns of DuckDB's new names at every query.
-export PYTHONWARNINGS := ignore::DeprecationWarning:ibis.backends.duckdb
 
 # What the sample data covers ends with 2013, so loading the online store names its range.
 SERVE_FROM := 2013-12-01T00:00:00
@@ -21,6 +19,8 @@ INSTALLED := .venv/.installed
 DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
 STAMPS := data/stamps
+BUILT := target/manifest.json data/warehouse.duckdb data/published/current.json
+REPORT := $(addprefix data/report/,report.json report.md calibration.png precision_recall.png)
 DBT_FILES := dbt_project.yml profiles.yml packages.yml \
 	$(shell find models macros seeds tests/data_tests python/martfeast/dbt_package -type f)
 FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml python/martfeast/*.py)
@@ -110,27 +110,32 @@ $(DBT_PACKAGE): packages.yml | $(INSTALLED)
 	@$(BIN)/dbt --quiet deps
 	@test -e $@
 
-$(STAMPS)/built: $(DBT_FILES) $(LANDED) | $(INSTALLED) $(DBT_PACKAGE)
+# What a step leaves behind and is gone makes the step run again, whatever the stamps say.
+missing = $(if $(filter-out $(wildcard $(1)),$(1)),always)
+.PHONY: always
+
+$(STAMPS)/built: $(DBT_FILES) $(LANDED) $(call missing,$(BUILT)) | $(INSTALLED) $(DBT_PACKAGE)
 	$(call say,dbt build)
 	@$(BIN)/dbt build
 	@mkdir -p $(@D) && cp target/run_results.json $(@D)/build_results.json && touch $@
 
-$(STAMPS)/applied: $(STAMPS)/built $(FEAST_FILES) $(wildcard data/published/last_build.json)
+$(STAMPS)/applied: $(STAMPS)/built $(FEAST_FILES) $(wildcard data/published/current.json) \
+		$(call missing,feature_repo/data/registry.db)
 	$(call say,feast apply)
 	@cd feature_repo && $(BIN)/feast apply
 	@touch $@
 
-$(STAMPS)/materialized: $(STAMPS)/applied
+$(STAMPS)/materialized: $(STAMPS)/applied $(call missing,feature_repo/data/online_store.db)
 	$(call say,feast materialize)
 	@cd feature_repo && $(BIN)/feast materialize $(SERVE_FROM) $(SERVE_UNTIL)
 	@touch $@
 
-$(STAMPS)/trained: $(STAMPS)/materialized python/nyc_flights/training.py
+$(STAMPS)/trained: $(STAMPS)/materialized python/nyc_flights/training.py $(call missing,$(REPORT))
 	$(call say,Training set and example model)
 	@$(BIN)/python -m nyc_flights.training
 	@touch $@
 
-$(STAMPS)/documented: $(STAMPS)/built
+$(STAMPS)/documented: $(STAMPS)/built $(call missing,target/static_index.html)
 	$(call say,dbt docs)
 	@$(BIN)/dbt --quiet docs generate --static
 	@touch $@

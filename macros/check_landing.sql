@@ -3,7 +3,7 @@
   next step. The landing notes each file's size in landing.json; a whole Parquet file ends in PAR1.
 #}
 {% macro check_landing() -%}
-  {%- if execute and flags.WHICH in ['build', 'run', 'test', 'snapshot'] and target.type == 'duckdb' -%}
+  {%- if execute and flags.WHICH in ['build', 'run', 'test', 'snapshot', 'freshness'] and target.type == 'duckdb' -%}
     {%- set folder = 'data/landed/current/' -%}
     {%- set next_step = '. Run `make land`, then this command again. The warehouse was not touched.' -%}
     {%- if run_query("from glob('" ~ folder ~ "landing.json')").rows | length == 0 -%}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
@@ -61,7 +62,36 @@ class Library:
         return self.path / "feature_repo/data/registry.db"
 
     def published_bytes(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in sorted(self.published.iterdir())}
+        return {
+            str(file.relative_to(self.published)): file.read_bytes()
+            for file in sorted(self.published.rglob("*"))
+            if file.is_file() and file.suffix != ".duckdb"
+        }
+
+    def release(self) -> Json:
+        return json.loads((self.published / "current.json").read_text())
+
+    def published_mart(self, name: str) -> Json:
+        return next(mart for mart in self.release()["marts"] if mart["mart"] == name)
+
+    def versions(self) -> dict[str, str | None]:
+        """The version of each mart in the current release."""
+        return {mart["mart"]: mart["version"] for mart in self.release()["marts"]}
+
+    def said(self, *arguments: str, succeeds: bool = True) -> list[str]:
+        """Run dbt; return what martfeast said in the end."""
+        result = self.dbt(*arguments)
+        assert (result.returncode == 0) == succeeds, result.stdout
+        lines = result.stdout.splitlines()
+        return [line.split("martfeast: ", 1)[1] for line in lines if "martfeast: " in line]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.path / "library.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def execute(self, sql: str) -> None:
+        with duckdb.connect(str(self.path / "library.duckdb")) as connection:
+            connection.execute(sql)
 
     def edit_manifest(self, edit: Callable[[Json], object]) -> None:
         path = self.path / "target/manifest.json"

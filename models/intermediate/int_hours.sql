@@ -8,7 +8,7 @@ bounds as (
 
     select
         {{ dbt.date_trunc('day', 'min(scheduled_departure_at)') }} as first_hour,
-        {{ dbt.date_trunc('day', 'max(scheduled_departure_at)') }} + interval 2 day as last_hour
+        {{ window_end('max(scheduled_departure_at)', 'hour') }} as last_hour
     from schedules
 
 )

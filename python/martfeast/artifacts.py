@@ -22,14 +22,16 @@ class Artifacts:
     """A dbt project as of its last dbt command.
 
     project_dir: the folder of dbt_project.yml, absolute. manifest: target/manifest.json, parsed.
-    published_path: the folder of the published Parquet files, absolute.
+    published_path: the folder of the published marts, absolute.
     packages_path: the folder of installed dbt packages, absolute.
+    settings: the project's variables for martfeast.
     """
 
     project_dir: Path
     manifest: dict[str, Any]
     published_path: Path
     packages_path: Path
+    settings: dict[str, Any]
 
     def file_of(self, package: str, path: str) -> str:
         """Return a dbt package's file, relative to the project; packages are installed below it."""
@@ -61,17 +63,46 @@ def read_artifacts(
     target = target_path or os.environ.get("DBT_TARGET_PATH") or project.get("target-path")
     manifest_path = project_dir / str(target or "target") / "manifest.json"
     manifest = _read_manifest(manifest_path)
-    variables = project.get("vars")
-    scoped = variables.get("martfeast") if isinstance(variables, dict) else None
-    published = scoped.get("published_path") if isinstance(scoped, dict) else None
+    settings = _settings(project)
     artifacts = Artifacts(
         project_dir=project_dir,
         manifest=manifest,
-        published_path=project_dir / str(published or DEFAULT_PUBLISHED_PATH),
+        published_path=_published_path(project_dir, settings),
         packages_path=project_dir / str(project.get("packages-install-path") or "dbt_packages"),
+        settings=settings,
     )
-    model_paths = [project_dir / str(path) for path in project.get("model-paths") or ["models"]]
-    return artifacts, _find_stale(artifacts, model_paths)
+    folders = [
+        project_dir / str(path)
+        for key, default in (
+            ("model-paths", ["models"]),
+            ("macro-paths", ["macros"]),
+            ("seed-paths", ["seeds"]),
+            ("test-paths", ["tests"]),
+        )
+        for path in project.get(key) or default
+    ]
+    return artifacts, _find_stale(artifacts, folders)
+
+
+def published_path(dbt_project: str | os.PathLike[str]) -> Path:
+    """Return the folder that a dbt project publishes its marts to, absolute.
+
+    Raises:
+        DeclarationError: there is no project here.
+
+    """
+    project_dir = Path(dbt_project).resolve()
+    return _published_path(project_dir, _settings(_read_project(project_dir)))
+
+
+def _settings(project: dict[str, Any]) -> dict[str, Any]:
+    variables = project.get("vars")
+    scoped = variables.get("martfeast") if isinstance(variables, dict) else None
+    return scoped if isinstance(scoped, dict) else {}
+
+
+def _published_path(project_dir: Path, settings: dict[str, Any]) -> Path:
+    return project_dir / str(settings.get("published_path") or DEFAULT_PUBLISHED_PATH)
 
 
 def _read_project(project_dir: Path) -> dict[str, Any]:
@@ -132,15 +163,21 @@ def _failure(subject: str, rule: str, message: str, fix: str) -> DeclarationErro
     return DeclarationError([Problem(subject, rule, message, fix)])
 
 
-def _find_stale(artifacts: Artifacts, model_paths: list[Path]) -> list[Problem]:
+def _find_stale(artifacts: Artifacts, folders: list[Path]) -> list[Problem]:
     """Compare the project's files with the manifest.
 
-    A model's SQL is compared by content, with dbt's own checksum. YAML has no checksum in the
-    manifest, so it, and SQL that the manifest does not have, are compared by time of change.
+    A model's SQL is compared by content, with dbt's own checksum. The other files have no checksum
+    in the manifest: they are compared by time of change, and must not be gone.
     """
     manifest = artifacts.manifest
     changed = {}
     known = set()
+    for kind in ("sources", "exposures", "groups", "macros", "unit_tests"):
+        for node in manifest.get(kind, {}).values():
+            if node["package_name"] == manifest["metadata"]["project_name"]:
+                name = node["original_file_path"]
+                if not (artifacts.project_dir / name).exists():
+                    changed[name] = "This file is gone."
     nodes = list(manifest["nodes"].values())
     nodes += [node for versions in manifest.get("disabled", {}).values() for node in versions]
     for node in nodes:
@@ -159,10 +196,11 @@ def _find_stale(artifacts: Artifacts, model_paths: list[Path]) -> list[Problem]:
             changed[name] = "This model has changed since dbt last read the project."
     generated_at = datetime.fromisoformat(manifest["metadata"]["generated_at"]).timestamp()
     candidates = [artifacts.project_dir / "dbt_project.yml"]
-    for model_path in model_paths:
-        candidates += model_path.rglob("*")
+    for folder in folders:
+        candidates += folder.rglob("*")
+    suffixes = (".sql", ".yml", ".yaml", ".csv", ".md")
     for path in candidates:
-        if path.suffix not in (".sql", ".yml", ".yaml") or path in known or not path.is_file():
+        if path.suffix not in suffixes or path in known or not path.is_file():
             continue
         if path.stat().st_mtime > generated_at:
             name = str(path.relative_to(artifacts.project_dir))

@@ -1,11 +1,24 @@
 """The command ``martfeast``."""
 
+import json
 from pathlib import Path
 
 import click
 
-from martfeast.problems import DeclarationError
-from martfeast.reading import read_declaration
+from martfeast.artifacts import published_path, read_artifacts
+from martfeast.problems import DeclarationError, did_you_mean
+from martfeast.readiness import Registered
+from martfeast.reading import assess
+from martfeast.report import as_json, mart_report, project_report
+from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
+
+project_dir_option = click.option(
+    "--project-dir",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default=True,
+    help="The folder with dbt_project.yml.",
+)
 
 
 @click.group()
@@ -14,24 +27,100 @@ def main() -> None:
 
 
 @main.command()
+@click.argument("mart", required=False)
+@project_dir_option
 @click.option(
-    "--project-dir",
+    "--feature-repo",
     type=click.Path(path_type=Path),
-    default=".",
-    show_default=True,
-    help="The folder with dbt_project.yml.",
+    help="The folder with feature_store.yaml.  [default: feature_repo in the project, if there]",
 )
-def check(project_dir: Path) -> None:
-    """Say whether the marts are declared and published well enough to apply.
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_json: bool) -> None:
+    """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
-    Prints one line and exits with 0, or prints every problem and exits with 1.
+    Exits with 0 if it would pass, and with 1 if not.
     """
     try:
-        declaration = read_declaration(project_dir)
+        assessment = assess(project_dir, registered=_registered(project_dir, feature_repo))
     except DeclarationError as error:
-        click.echo(error, err=True)
-        raise SystemExit(1) from None
+        raise _refusal(error) from None
+    readiness = assessment.readiness
+    if mart is not None:
+        readiness = [one for one in readiness if one.mart.name == mart]
+        if not readiness:
+            names = [one.mart.name for one in assessment.readiness]
+            advice = did_you_mean(mart, names, f"Marts are: {', '.join(names) or 'none'}.")
+            raise click.ClickException(f"There is no mart '{mart}'. {advice}")
+    if is_json:
+        click.echo(json.dumps(as_json(assessment, readiness), indent=2))
+    elif mart is not None:
+        click.echo(mart_report(readiness[0]))
+    else:
+        click.echo(project_report(assessment))
+    raise SystemExit(1 if assessment.refusals else 0)
+
+
+@main.command("prune")
+@project_dir_option
+@click.option(
+    "--feature-repo",
+    "feature_repos",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Each folder with a feature_store.yaml whose registry reads these marts."
+    "  [default: feature_repo in the project]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: bool) -> None:
+    """Remove published versions that neither a recent release nor a Feast registry needs.
+
+    How many releases are recent is the dbt variable `keep_releases` of martfeast, 10 unless set.
+    """
+    try:
+        artifacts, _ = read_artifacts(project_dir, None)
+    except DeclarationError as error:
+        raise _refusal(error) from None
+    kept = artifacts.settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
+    if not isinstance(kept, int) or kept < 1:
+        raise click.ClickException(
+            f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
+        )
+    repos = [_feature_repo(repo) for repo in feature_repos or (project_dir / "feature_repo",)]
+    from martfeast.registry import FeatureRepo
+
+    texts = [FeatureRepo(path, path / "feature_store.yaml").registry_text() for path in repos]
+    try:
+        pruned = prune(published_path(project_dir), kept, texts, dry_run)
+    except PruneError as error:
+        raise click.ClickException(str(error)) from None
+    for path in pruned.removed:
+        click.echo(path)
     click.echo(
-        f"ready: {len(declaration.feature_marts)} feature views,"
-        f" {len(declaration.exposures)} services, {len(declaration.label_marts)} label marts"
+        f"{'would remove' if dry_run else 'removed'} {len(pruned.removed)} files,"
+        f" {pruned.removed_bytes:,} bytes; {pruned.kept_count} versions stay"
     )
+
+
+def _registered(project_dir: Path, feature_repo: Path | None) -> Registered:
+    if feature_repo is None:
+        feature_repo = project_dir / "feature_repo"
+        if not (feature_repo / "feature_store.yaml").exists():
+            return Registered()
+    path = _feature_repo(feature_repo)
+    from martfeast.registry import FeatureRepo  # Feast takes seconds to import
+
+    return FeatureRepo(path, path / "feature_store.yaml").read_registered()
+
+
+def _feature_repo(path: Path) -> Path:
+    path = path.resolve()
+    if not (path / "feature_store.yaml").exists():
+        raise click.ClickException(
+            f"{path} has no feature_store.yaml. Name the feature repo with --feature-repo."
+        )
+    return path
+
+
+def _refusal(error: DeclarationError) -> SystemExit:
+    click.echo(error, err=True)
+    return SystemExit(1)

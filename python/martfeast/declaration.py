@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from martfeast.feature_types import FeatureType
+from martfeast.release import PublishedVersion
 from martfeast.source_lines import Place
 
 
@@ -41,10 +43,12 @@ class Label:
 class Mart:
     """A dbt model that is published for Feast, as a feature view or as a label mart.
 
-    name: the model's alias. path: its published Parquet file, absolute. timestamp: the column that
+    name: the model's alias; a versioned model's has the version in it. timestamp: the column that
     says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
     created: the column that says when a row was published. ttl: None is no expiry.
-    label: None for a feature mart. place: where it is declared.
+    label: None for a feature mart. model_version, deprecation_date: of a versioned model, as dbt
+    has them. waivers: criteria it is excused from, as written. version: what is published of it.
+    place: where it is declared.
     """
 
     name: str
@@ -52,14 +56,23 @@ class Mart:
     description: str
     group: str
     owner: str
-    path: Path
     timestamp: str
     created: str
     ttl: timedelta | None
     online: bool
     columns: list[Column]
     label: Label | None
+    model_version: str
+    deprecation_date: str
+    waivers: list[dict[str, Any]]
+    version: PublishedVersion | None
     place: Place = field(repr=False, compare=False)
+
+    @property
+    def path(self) -> Path:
+        """The Parquet file of its published version, absolute."""
+        assert self.version is not None, f"{self.name} has no published version"
+        return self.version.path
 
     @property
     def entity_columns(self) -> list[str]:
@@ -77,6 +90,7 @@ class Exposure:
     """A dbt exposure of type ml, which is a Feast feature service.
 
     features_by_mart: feature names by mart, both in the order of the exposure.
+    takes_all_of: the marts that it takes every feature of, whichever they are.
     label: the label mart, if the exposure names one; its ``label.column`` is the label.
     """
 
@@ -87,6 +101,7 @@ class Exposure:
     maturity: str
     url: str
     features_by_mart: dict[str, list[str]]
+    takes_all_of: frozenset[str]
     label: Mart | None
     place: Place = field(repr=False, compare=False)
 

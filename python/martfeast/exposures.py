@@ -106,6 +106,9 @@ class _ExposureReader:
             maturity=str(self.node.get("maturity") or ""),
             url=self.node.get("url") or "",
             features_by_mart={mart: names for mart, names in features.items() if names},
+            takes_all_of=frozenset(
+                str(mart) for mart, listed in keys.get("features", {}).items() if listed == "all"
+            ),
             label=label,
             place=self.place,
         )

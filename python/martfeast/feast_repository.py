@@ -1,14 +1,20 @@
 """Turns a declaration into Feast objects. Importing Feast takes seconds, so it happens late."""
 
 import os
+import sys
 from collections.abc import MutableMapping
-from datetime import timedelta
+from datetime import UTC, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from martfeast.artifacts import published_path
 from martfeast.declaration import Declaration, Exposure, Mart
 from martfeast.feature_types import FeatureType
 from martfeast.problems import DeclarationError
-from martfeast.reading import read_declaration
+from martfeast.reading import assess
+from martfeast.report import notes
 
 if TYPE_CHECKING:
     from feast import Entity, FeatureService, FeatureView
@@ -22,21 +28,42 @@ def expose(
 ) -> None:
     """Put a dbt project's Feast objects into a module, where ``feast apply`` finds them.
 
+    This is the gate: unless every mart is ready, nothing is put there and Feast stops. Under
+    ``feast apply`` it also locks the registry until the process ends, because Feast reads the whole
+    registry file and writes it back: of two applies at once the later would undo the earlier.
+
     Args:
         namespace: the module's ``globals()``.
         dbt_project: the folder with dbt_project.yml.
         target_path: dbt's target folder, if it is not the project's usual one.
 
     Raises:
-        SystemExit: the declaration has problems; the message is the report. Feast then stops before
-            it touches the registry.
+        SystemExit: the declaration has problems or marts are not ready; the message is the report.
+            Feast then stops before it touches the registry.
 
     """
+    from martfeast.registry import FeatureRepo, acquire_lock, wait_for_publishing
+
+    # Feast loads this module within its command, before it opens the registry.
+    context = click.get_current_context(silent=True)
+    options = (context.obj if context else None) or {}
+    folder = Path(str(namespace["__file__"])).resolve().parent
+    yaml_file = Path(options.get("FS_YAML_FILE") or folder / "feature_store.yaml")
+    feature_repo = FeatureRepo(folder, yaml_file.resolve()) if yaml_file.exists() else None
     try:
-        declaration = read_declaration(dbt_project, target_path)
+        if feature_repo and feature_repo.registry_path and context and context.info_name == "apply":
+            lock = Path(f"{feature_repo.registry_path}.lock")
+            acquire_lock(lock, waiting_for=f"another feast apply holds {lock}")
+        wait_for_publishing(published_path(dbt_project))
+        registered = feature_repo.read_registered() if feature_repo else None
+        assessment = assess(dbt_project, target_path, registered)
+        if assessment.refusals:
+            raise DeclarationError(assessment.refusals)
     except DeclarationError as error:
         raise SystemExit(str(error)) from None
-    namespace.update(feast_objects(declaration))
+    for note in notes(assessment.readiness):
+        print(f"martfeast: {note}", file=sys.stderr)
+    namespace.update(feast_objects(assessment.declaration))
 
 
 def feast_objects(declaration: Declaration) -> dict[str, object]:
@@ -86,9 +113,25 @@ def _entities(declaration: Declaration) -> dict[str, "Entity"]:
 def _feature_view(mart: Mart, entities: dict[str, "Entity"]) -> "FeatureView":
     from feast import FeatureView, Field, FileSource
 
-    tags = {"dbt_unique_id": mart.unique_id}
-    if mart.group:
-        tags["dbt_group"] = mart.group
+    assert mart.version is not None  # the gate has seen to it
+    optional = {
+        "dbt_group": mart.group,
+        "dbt_version": mart.model_version,
+        "dbt_deprecation_date": mart.deprecation_date,
+    }
+    tags = {"dbt_unique_id": mart.unique_id, **{k: v for k, v in optional.items() if v}}
+    source = FileSource(
+        name=mart.name,
+        path=str(mart.path),
+        timestamp_field=mart.timestamp,
+        created_timestamp_column=mart.created,
+        description=mart.description,
+        owner=mart.owner,
+        tags=tags,
+    )
+    # Feast would take the present moment, and `feast plan` would find every source changed.
+    source.created_timestamp = mart.version.published_at.replace(tzinfo=UTC)
+    source.last_updated_timestamp = source.created_timestamp
     return FeatureView(
         name=mart.name,
         entities=[entities[column.entity] for column in mart.columns if column.entity is not None],
@@ -101,15 +144,7 @@ def _feature_view(mart: Mart, entities: dict[str, "Entity"]) -> "FeatureView":
             for column in mart.columns
             if column.is_feature or column.entity is not None
         ],
-        source=FileSource(
-            name=mart.name,
-            path=str(mart.path),
-            timestamp_field=mart.timestamp,
-            created_timestamp_column=mart.created,
-            description=mart.description,
-            owner=mart.owner,
-            tags=tags,
-        ),
+        source=source,
         # Feast's way to say that rows do not expire is a TTL of zero.
         ttl=mart.ttl or timedelta(0),
         online=mart.online,

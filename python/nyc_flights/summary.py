@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import martfeast
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -25,10 +27,7 @@ def summary(project: Path) -> str:
 
     """
     landing = read_json(project / "data/landed/current/landing.json")
-    published = [
-        json.loads(line)
-        for line in (project / "data/published/last_build.json").read_text().splitlines()
-    ]
+    published = read_json(project / "data/published/current.json")["marts"]
     results = read_json(project / "data/stamps/build_results.json")["results"]
     statuses = Counter((r["unique_id"].split(".")[0], r["status"]) for r in results)
     tests_passed = statuses["test", "pass"] + statuses["unit_test", "pass"]
@@ -43,8 +42,8 @@ def summary(project: Path) -> str:
         f"  built     {statuses['model', 'success']} dbt models;"
         f" {tests_passed} of {tests} tests passed",
         f"  exposed   {len(published)} marts for Feast,"
-        f" {sum(mart['rows'] for mart in published):,} rows:",
-        *(f"              {mart['mart']:<36}{mart['rows']:>9,}" for mart in published),
+        f" {sum(mart['row_count'] for mart in published):,} rows:",
+        *(f"              {mart['mart']:<36}{mart['row_count']:>9,}" for mart in published),
         f"  trained   on {report['train_rows']:,} flights, {len(report['features'])} features;"
         f" judged on {report['test_rows']:,} later ones:",
         *(
@@ -69,9 +68,16 @@ def summary(project: Path) -> str:
 def main() -> int:
     """Print the summary; return the exit code."""
     try:
+        martfeast.read_declaration(PROJECT)
         print(summary(PROJECT))
+    except martfeast.DeclarationError as error:
+        print(error, file=sys.stderr)
+        return 1
     except FileNotFoundError as error:
         print(f"Nothing to sum up: {error.filename} is missing. Run `make run`.", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"A step left a damaged record ({error}). Run `make clean run`.", file=sys.stderr)
         return 1
     return 0
 

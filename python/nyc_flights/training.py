@@ -233,6 +233,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=40_000, help="labelled flights (%(default)s)")
     parser.add_argument("--report", type=Path, default=PROJECT / "data" / "report")
     options = parser.parse_args()
+    if options.rows < 1000:
+        parser.error(f"--rows is {options.rows}: a model needs 1000 or more")
     try:
         declaration = martfeast.read_declaration(PROJECT)
     except martfeast.DeclarationError as error:

@@ -231,6 +231,7 @@ def test_landing_json_says_what_is_on_disk(year: Landing) -> None:
             "name": table,
             "rows": rows,
             "bytes": (year.folder / f"{table}.parquet").stat().st_size,
+            "sha256": hashlib.sha256((year.folder / f"{table}.parquet").read_bytes()).hexdigest(),
         }
         for table, rows in ROWS.items()
     ]
@@ -401,6 +402,12 @@ def blank_footer(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100] + bytes(100))
 
 
+def blank_middle(path: Path) -> None:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[: middle - 50] + bytes(100) + content[middle + 50 :])
+
+
 def other_rows(path: Path) -> None:
     """Write a good Parquet file with a row less, and record its size, not its rows."""
     record = json.loads((path.parent / "landing.json").read_text())
@@ -420,8 +427,9 @@ def drop_from_record(path: Path) -> None:
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (truncate, "weather.parquet does not have the .* bytes recorded"),
-    "footer destroyed": (blank_footer, "damaged .*weather.parquet"),
-    "rows missing": (other_rows, "weather.parquet does not have the 300 rows recorded"),
+    "footer destroyed": (blank_footer, "weather.parquet does not have the content recorded"),
+    "middle destroyed": (blank_middle, "weather.parquet does not have the content recorded"),
+    "rows missing": (other_rows, "weather.parquet does not have the content recorded"),
     "file gone": (Path.unlink, "damaged .*weather.parquet"),
     "not in record": (drop_from_record, "does not list every file"),
     "record gone": (lambda path: (path.parent / "landing.json").unlink(), "damaged .*landing.json"),
@@ -618,7 +626,7 @@ def weather_value(old: str, new: str) -> Callable[[Path], object]:
 
 
 BAD_SOURCES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "source has no flights.csv.zip, weather.csv, planes.csv, "),
+    "no folder": (shutil.rmtree, "source is not a folder"),
     "missing file": (lambda source: (source / "planes.csv").unlink(), "has no planes.csv"),
     "truncated zip": (zip_flights(lambda b: b[:-500]), r"flights.csv.zip is damaged or truncated"),
     "zip with no bytes": (zip_flights(lambda b: b""), r"flights.csv.zip is damaged or truncated"),

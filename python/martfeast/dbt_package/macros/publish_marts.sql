@@ -1,56 +1,349 @@
 {#
-  Publishes the marts that Feast reads, at the end of a green `dbt build`.
+  Publishes the marts that Feast reads: every mart (a model with `config.meta.feast`) whose present rows the
+  evidence vouches for. Works at the end of any command that builds or tests; `dbt run` alone has no tests to
+  show, so it publishes nothing.
 
-  A mart is a model with `config.meta.feast`. Every mart that this invocation built is written to
-  <published_path>/<alias>.parquet, and <published_path>/last_build.json says what was written. Unless every
-  result of the invocation is green nothing is written, and the files of the last green build stay as they are.
+  In the folder `published_path` (a variable of this package, relative to the project's root):
 
-  The folder is the variable `published_path` of this package, relative to the project's root:
-      vars: {martfeast: {published_path: data/published}}
+      marts/<mart>/<version>.parquet   a version: written once, never changed
+      releases/<number>.json           a release: which version of each mart, and the evidence for it
+      current.json                     the release that holds now, and the verdict on each mart
+      pending.json                     the versions that the newest publishing run set out to write
+      publishing.duckdb                empty; locked while a run publishes
 
-  results: dbt's own list of results, as every on-run-end hook has it.
+  A release begins to hold when current.json is replaced, which is one rename: a reader sees the old set of
+  versions or the new one. Whatever is cut off before that leaves the old release as it was.
 #}
-{% macro publish_marts(results) -%}
-  {%- if execute and flags.WHICH == 'build' -%}
-    {%- set folder = var('published_path', 'data/published') -%}
-    {%- set marts = [] -%}
-    {%- set not_green = [] -%}
-    {%- for result in results -%}
-      {%- if result.status | string not in ['success', 'pass', 'warn', 'no-op'] -%}
-        {%- do not_green.append(result) -%}
-      {%- elif result.node.resource_type == 'model' and 'feast' in result.node.config.meta -%}
-        {%- do marts.append(result.node) -%}
-      {%- endif -%}
-    {%- endfor -%}
-
-    {%- if not_green -%}
-      {%- do log('martfeast: nothing was published: ' ~ martfeast.describe_not_green(not_green), info=true) -%}
-      {%- do log('martfeast: what was published before, in ' ~ folder ~ ', is unchanged', info=true) -%}
-    {# dbt shows --sample to macros here only: `flags` has no SAMPLE. #}
-    {%- elif invocation_args_dict.get('empty') or invocation_args_dict.get('sample') -%}
-      {%- do log('martfeast: nothing was published: --empty and --sample build only part of the data', info=true) -%}
-    {# A retry poses as the command it repeats, and has only the results that were missing. #}
-    {%- elif 'retry' in (flags.INVOCATION_COMMAND or '').split() -%}
-      {%- do log('martfeast: nothing was published: a retry has only part of the results; run dbt build', info=true) -%}
-    {%- elif not marts -%}
-      {%- do log('martfeast: nothing was published: this build has no model with meta.feast', info=true) -%}
+{% macro publish_marts() -%}
+  {%- if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] -%}
+    {%- if target.type == 'duckdb' -%}
+      {%- do martfeast.publish_from_duckdb(var('published_path', 'data/published')) -%}
     {%- else -%}
-      {%- set row_counts = adapter.dispatch('write_marts', 'martfeast')(marts, folder) -%}
-      {%- do log('martfeast: published ' ~ marts | length ~ (' mart to ' if marts | length == 1 else ' marts to ') ~ folder, info=true) -%}
-      {%- do log('martfeast: rows: ' ~ row_counts | join(', '), info=true) -%}
+      {%- do log('martfeast: nothing was published: it publishes from DuckDB, and target ' ~ target.name ~ ' is ' ~ target.type, info=true) -%}
     {%- endif -%}
   {%- endif -%}
 {%- endmacro %}
 
 
-{# One line: the results that failed, by name and status, and how many were skipped because of them. #}
-{% macro describe_not_green(not_green) -%}
-  {%- set failed = [] -%}
-  {%- for result in not_green if result.status | string != 'skipped' -%}
-    {%- do failed.append(result.node.name ~ ' (' ~ result.status ~ ')') -%}
+{% macro publish_from_duckdb(folder) -%}
+  {%- do martfeast.make_folder(folder) -%}
+  {# DuckDB locks an attached file until it is detached or the process ends: `feast apply` waits for that. #}
+  {%- do run_query('attach ' ~ martfeast.literal(folder ~ '/publishing.duckdb') ~ ' as martfeast_publishing') -%}
+  {%- do martfeast.record_source_loads() -%}
+  {%- do martfeast.load_current_release(folder) -%}
+  {%- set schema = martfeast.evidence_schema() -%}
+  {%- set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] -%}
+
+  {%- do run_query('create or replace temp table martfeast_verdicts as ' ~ martfeast.verdicts_sql()) -%}
+  {%- set candidates = run_query(
+    "select verdict.mart_id, current.version, current.content_hash, current.path from martfeast_verdicts as verdict"
+    ~ " left join martfeast_current as current on verdict.mart_id = current.unique_id and current.version is not null"
+    ~ " left join glob(" ~ martfeast.literal(folder ~ '/marts/*/*.parquet') ~ ") as files"
+    ~ "   on files.file = " ~ martfeast.literal(folder ~ '/') ~ " || current.path"
+    ~ " where len(verdict.reasons) = 0"
+    ~ "   and (current.built_by is distinct from verdict.built_by or files.file is null)"
+    ~ " order by verdict.mart_id"
+  ).rows -%}
+  {%- do run_query(
+    'create or replace temp table martfeast_new (mart_id varchar, version varchar, path varchar, is_copied boolean,'
+    ~ ' row_count bigint, content_hash varchar, columns json, first_known_at timestamp, last_known_at timestamp)'
+  ) -%}
+  {%- for candidate in candidates -%}
+    {%- do martfeast.measure_mart(graph.nodes[candidate['mart_id']], version) -%}
   {%- endfor -%}
-  {%- set skipped_count = not_green | length - failed | length -%}
-  {{- failed[:5] | join(', ') -}}
-  {%- if failed | length > 5 %} and {{ failed | length - 5 }} more{% endif -%}
-  {%- if skipped_count %}{{ '; ' if failed }}{{ skipped_count }} skipped{% endif -%}
+  {%- do run_query(
+    "update martfeast_new set is_copied = false, version = current.version, path = current.path"
+    ~ " from martfeast_current as current, glob(" ~ martfeast.literal(folder ~ '/marts/*/*.parquet') ~ ") as files"
+    ~ " where martfeast_new.mart_id = current.unique_id"
+    ~ "   and martfeast_new.content_hash = current.content_hash"
+    ~ "   and martfeast_new.columns::varchar = current.columns::varchar"
+    ~ "   and files.file = " ~ martfeast.literal(folder ~ '/') ~ " || current.path"
+  ) -%}
+
+  {%- set copies = run_query('select mart_id, path from martfeast_new where is_copied order by mart_id').rows -%}
+  {%- if copies -%}
+    {%- do martfeast.make_folder(folder ~ '/releases') -%}
+    {%- do martfeast.write_json(
+      'select ' ~ martfeast.literal(invocation_id) ~ ' as invocation_id, list(path) as paths from martfeast_new where is_copied',
+      folder ~ '/pending.json'
+    ) -%}
+    {%- for copy in copies -%}
+      {%- set mart = graph.nodes[copy['mart_id']] -%}
+      {%- do martfeast.make_folder(folder ~ '/marts/' ~ mart.alias) -%}
+      {%- do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) -%}
+    {%- endfor -%}
+  {%- endif -%}
+
+  {%- do run_query('create or replace temp table martfeast_release as ' ~ martfeast.release_sql()) -%}
+  {%- set change = run_query(
+    "select coalesce(max(old.release_number), 0)::bigint as old_number, count(*) filter (where"
+    ~ "   old.version is distinct from new.version) as change_count"
+    ~ " from martfeast_current as old full join martfeast_release as new on old.unique_id = new.unique_id"
+  ).rows[0] -%}
+  {%- set number = (change['old_number'] | int) + (1 if change['change_count'] else 0) -%}
+  {%- if number > 0 -%}
+    {%- set record -%}
+      select
+        1 as format,
+        {{ number }} as release_number,
+        {{ martfeast.literal(invocation_id) }} as judged_by,
+        {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
+        list(martfeast_release order by mart) as marts
+      from martfeast_release
+    {%- endset -%}
+    {%- if change['change_count'] -%}
+      {%- do martfeast.make_folder(folder ~ '/releases') -%}
+      {%- do martfeast.write_json(record, folder ~ '/releases/' ~ '%06d' % number ~ '.json') -%}
+    {%- endif -%}
+    {%- do martfeast.write_json(record, folder ~ '/current.json') -%}
+  {%- endif -%}
+
+  {%- do run_query(
+    'insert into ' ~ schema ~ '.publications select unique_id, mart, version, ' ~ number
+    ~ ', built_by, code_checksum, row_count, content_hash, first_known_at, last_known_at, published_at::timestamp'
+    ~ ' from martfeast_release where version is not null and (unique_id, version) not in'
+    ~ ' (select (node_id, version) from ' ~ schema ~ '.publications);'
+    ~ ' insert into ' ~ schema ~ '.verdicts select ' ~ martfeast.literal(invocation_id)
+    ~ ', unique_id, len(held_back) = 0, held_back, warnings, version from martfeast_release'
+  ) -%}
+  {%- do run_query('detach martfeast_publishing') -%}
+  {%- do martfeast.report_release(folder, number, change['change_count']) -%}
+{%- endmacro %}
+
+
+{#
+  Note how new the sources under the marts are: the same `loaded_at` that `dbt source freshness` looks at. It
+  ties tests to the load they ran on, and it is what the gate judges freshness by.
+#}
+{% macro record_source_loads() -%}
+  {%- set schema = martfeast.evidence_schema() -%}
+  {%- set source_ids = run_query(
+    'with recursive ancestry as ('
+    ~ 'select node_id from ' ~ schema ~ '.nodes where is_mart'
+    ~ ' union select unnest(nodes.parents) from ancestry'
+    ~ ' inner join ' ~ schema ~ ".nodes on ancestry.node_id = nodes.node_id)"
+    ~ " select node_id from ancestry where node_id like 'source.%'"
+  ).columns[0].values() -%}
+  {%- set queries = [] -%}
+  {%- for source_id in source_ids -%}
+    {%- set source = graph.sources[source_id] -%}
+    {%- set loaded_at = none -%}
+    {%- if source.loaded_at_query -%}
+      {%- set loaded_at = '(' ~ source.loaded_at_query ~ ')' -%}
+    {%- elif source.loaded_at_field -%}
+      {%- set loaded_at = '(select max(' ~ source.loaded_at_field ~ ') from ' ~ source.relation_name
+        ~ (' where ' ~ source.freshness.filter if source.freshness and source.freshness.filter else '') ~ ')' -%}
+    {%- endif -%}
+    {%- if loaded_at -%}
+      {%- do queries.append(
+        'select ' ~ martfeast.literal(invocation_id) ~ ', ' ~ martfeast.literal(source_id)
+        ~ ', make_timestamp(epoch_us(' ~ loaded_at ~ '))'
+      ) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if queries -%}
+    {%- do run_query('insert into ' ~ schema ~ '.source_loads ' ~ queries | join(' union all ')) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{#
+  Load the marts of the current release, one row per mart; none when nothing is published yet. A current.json
+  that cannot be read is passed over for the newest release that can be, and replaced at the end of this run.
+#}
+{% macro load_current_release(folder) -%}
+  {%- set files = run_query(
+    "select file from glob(" ~ martfeast.literal(folder ~ '/*.json') ~ ") where file like '%/current.json'"
+    ~ ' union all select file from glob(' ~ martfeast.literal(folder ~ '/releases/*.json') ~ ')'
+  ).columns[0].values() -%}
+  {%- set content -%}
+    {% if files -%}
+    select filename, content from read_text({{ martfeast.literal(files) }})
+    {%- else -%}
+    select null::varchar as filename, null::varchar as content where false
+    {%- endif %}
+  {%- endset -%}
+  {%- set readable -%}
+    select
+      filename,
+      content::json as release,
+      filename like '%/current.json' as is_current
+    from ({{ content }})
+    where json_valid(content) and content::json ->> '$.format' = '1' and json_type(content::json -> '$.marts') = 'ARRAY'
+    order by is_current desc, filename desc
+    limit 1
+  {%- endset -%}
+  {%- set structure = {
+    'mart': 'VARCHAR', 'unique_id': 'VARCHAR', 'version': 'VARCHAR', 'path': 'VARCHAR', 'published_at': 'VARCHAR',
+    'built_by': 'VARCHAR', 'code_checksum': 'VARCHAR', 'columns': 'JSON', 'row_count': 'BIGINT',
+    'first_known_at': 'TIMESTAMP', 'last_known_at': 'TIMESTAMP', 'content_hash': 'VARCHAR', 'tests': 'JSON',
+    'sources': 'JSON', 'held_back': 'VARCHAR[]', 'warnings': 'VARCHAR[]'
+  } -%}
+  {%- do run_query(
+    'create or replace temp table martfeast_current as select release_number, unnest(entry) from ('
+    ~ "select (release ->> '$.release_number')::bigint as release_number,"
+    ~ " unnest(from_json(release -> '$.marts', " ~ martfeast.literal('[' ~ tojson(structure) ~ ']') ~ ')) as entry'
+    ~ ' from (' ~ readable ~ '))'
+  ) -%}
+  {%- if files and not run_query(readable ~ ' offset 0').rows | selectattr('is_current') | list -%}
+    {%- do log('martfeast: ' ~ folder ~ '/current.json is missing or damaged; it is written anew from the newest release', info=true) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# The next release, one row per mart of the project: its evidence, with the version that holds from now on. #}
+{% macro release_sql() -%}
+select
+  verdict.mart,
+  verdict.mart_id as unique_id,
+  coalesce(fresh.version, old.version) as version,
+  coalesce(fresh.path, old.path) as path,
+  case
+    when fresh.is_copied then {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }}
+    else old.published_at
+  end as published_at,
+  case when fresh.mart_id is not null then verdict.built_by else old.built_by end as built_by,
+  case when fresh.mart_id is not null then verdict.code_checksum else old.code_checksum end as code_checksum,
+  coalesce(fresh.columns, old.columns) as columns,
+  coalesce(fresh.row_count, old.row_count) as row_count,
+  coalesce(fresh.first_known_at, old.first_known_at) as first_known_at,
+  coalesce(fresh.last_known_at, old.last_known_at) as last_known_at,
+  coalesce(fresh.content_hash, old.content_hash) as content_hash,
+  case when len(verdict.reasons) = 0 then to_json(verdict.tests) else old.tests end as tests,
+  case when len(verdict.reasons) = 0 then to_json(verdict.sources) else old.sources end as sources,
+  verdict.reasons as held_back,
+  verdict.warnings
+from martfeast_verdicts as verdict
+left join martfeast_new as fresh on verdict.mart_id = fresh.mart_id
+left join martfeast_current as old on verdict.mart_id = old.unique_id
+{%- endmacro %}
+
+
+{#
+  Note what the rows of a mart are. The content hash is independent of their order: the sum of the MD5 hashes
+  of all rows, which also counts duplicates.
+#}
+{% macro measure_mart(mart, version) -%}
+  {%- set columns = martfeast.published_columns(mart) -%}
+  {%- set feast = martfeast.feast_meta(mart) -%}
+  {%- set timestamp = feast.get('timestamp') if feast is mapping else none -%}
+  {%- set known_at = 'try_cast(' ~ adapter.quote(timestamp) ~ ' as timestamp)' if timestamp in mart.columns else 'null::timestamp' -%}
+  {%- set chosen = 'select ' ~ columns | join(', ') ~ ' from ' ~ mart.relation_name -%}
+  {%- do run_query(
+    'insert into martfeast_new select ' ~ martfeast.literal(mart.unique_id) ~ ', ' ~ martfeast.literal(version)
+    ~ ', ' ~ martfeast.literal('marts/' ~ mart.alias ~ '/' ~ version ~ '.parquet') ~ ', true, count(*),'
+    ~ " md5(concat_ws('-', count(*), sum(md5_number_lower(line)::hugeint), sum(md5_number_upper(line)::hugeint))),"
+    ~ " (select to_json(list({'name': column_name, 'type': column_type})) from (describe " ~ chosen ~ ')),'
+    ~ ' min(known_at), max(known_at)'
+    ~ ' from (select row(' ~ columns | join(', ') ~ ')::varchar as line, ' ~ known_at ~ ' as known_at from '
+    ~ mart.relation_name ~ ')'
+  ) -%}
+{%- endmacro %}
+
+
+{#
+  Write a version: the mart's columns in the order of its contract, then `published_at`, when this run began
+  (UTC). Rows are ordered by the mart's timestamp and entity columns.
+#}
+{% macro copy_mart(mart, path) -%}
+  {%- do run_query(
+    'copy (select ' ~ martfeast.published_columns(mart) | join(', ') ~ ', '
+    ~ martfeast.literal(run_started_at) ~ ' as published_at from ' ~ mart.relation_name
+    ~ ' order by ' ~ (martfeast.sort_columns(mart) or ['all']) | join(', ') ~ ') to ' ~ martfeast.literal(path)
+    ~ ' (format parquet, compression zstd, use_tmp_file true)'
+  ) -%}
+{%- endmacro %}
+
+
+{# The columns of the contract, quoted; those of the table where no contract is enforced. #}
+{% macro published_columns(mart) -%}
+  {%- set names = [] -%}
+  {%- if mart.config.contract.enforced -%}
+    {%- for name in mart.columns -%}{%- do names.append(adapter.quote(name)) -%}{%- endfor -%}
+  {%- else -%}
+    {%- set relation = api.Relation.create(mart.database, mart.schema, mart.alias) -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}{%- do names.append(column.quoted) -%}{%- endfor -%}
+  {%- endif -%}
+  {{- return(names) -}}
+{%- endmacro %}
+
+
+{# The mart's timestamp and entity columns, quoted. Only columns it has: `martfeast status` reports the others. #}
+{% macro sort_columns(mart) -%}
+  {%- set names = [] -%}
+  {%- set feast = martfeast.feast_meta(mart) -%}
+  {%- if feast is mapping and feast.get('timestamp') in mart.columns -%}
+    {%- do names.append(adapter.quote(feast['timestamp'])) -%}
+  {%- endif -%}
+  {%- for column in mart.columns.values() -%}
+    {%- set column_feast = martfeast.feast_meta(column) -%}
+    {%- if column_feast is mapping and column_feast.get('entity') -%}
+      {%- do names.append(adapter.quote(column.name)) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {{- return(names) -}}
+{%- endmacro %}
+
+
+{# Replace a JSON file with the one row of a query, by one rename. #}
+{% macro write_json(query, path) -%}
+  {%- do run_query('copy (' ~ query ~ ') to ' ~ martfeast.literal(path) ~ ' (format json, use_tmp_file true)') -%}
+{%- endmacro %}
+
+
+{#
+  Make a folder and its parents where they are missing. DuckDB has no statement for that, but a partitioned
+  COPY makes its folder, one level at a time, and a COPY of no rows leaves nothing in it.
+#}
+{% macro make_folder(folder) -%}
+  {%- set levels = folder.split('/') -%}
+  {%- for depth in range(1, levels | length + 1) if levels[depth - 1] -%}
+    {%- do run_query(
+      'copy (select 1 as a, 2 as b where false) to ' ~ martfeast.literal(levels[:depth] | join('/'))
+      ~ ' (format parquet, partition_by (a), append)'
+    ) -%}
+  {%- endfor -%}
+{%- endmacro %}
+
+
+{# Tell the analyst, in a few lines, what was published, what was held back and why. #}
+{% macro report_release(folder, number, change_count) -%}
+  {%- set rows = run_query(
+    "select release.mart, to_json(release.held_back)::varchar as held_back, to_json(release.warnings)::varchar as warnings,"
+    ~ " release.version, release.row_count, fresh.is_copied from martfeast_release as release"
+    ~ " left join martfeast_new as fresh on release.unique_id = fresh.mart_id order by release.mart"
+  ).rows -%}
+  {%- set copied = [] -%}
+  {%- set held_back = [] -%}
+  {%- set warned = [] -%}
+  {%- for row in rows -%}
+    {%- if row['is_copied'] -%}{%- do copied.append(row['mart'] ~ ' ' ~ '{:,}'.format(row['row_count'] | int)) -%}{%- endif -%}
+    {%- set reasons = fromjson(row['held_back']) -%}
+    {%- if reasons -%}
+      {%- do held_back.append(
+        row['mart'] ~ ': ' ~ reasons[0] ~ (' and ' ~ (reasons | length - 1) ~ ' more' if reasons | length > 1 else '')
+        ~ ('; version ' ~ row['version'] ~ ' stays' if row['version'] else '')
+      ) -%}
+    {%- endif -%}
+    {%- for warning in fromjson(row['warnings']) if not reasons -%}{%- do warned.append(row['mart'] ~ ': ' ~ warning) -%}{%- endfor -%}
+  {%- endfor -%}
+  {%- if not rows -%}
+    {%- do log('martfeast: nothing was published: no model has meta.feast', info=true) -%}
+  {%- elif change_count -%}
+    {%- do log(
+      'martfeast: release ' ~ number ~ ' in ' ~ folder ~ ': ' ~ copied | length ~ ' of ' ~ rows | length
+      ~ ' marts have a new version', info=true
+    ) -%}
+    {%- if copied -%}{%- do log('martfeast: published (rows): ' ~ copied | join(', '), info=true) -%}{%- endif -%}
+  {%- else -%}
+    {%- do log(
+      'martfeast: nothing new to publish' ~ ('; release ' ~ number ~ ' in ' ~ folder ~ ' stays' if number else ''),
+      info=true
+    ) -%}
+  {%- endif -%}
+  {%- for line in held_back[:10] -%}{%- do log('martfeast: held back: ' ~ line, info=true) -%}{%- endfor -%}
+  {%- if held_back | length > 10 -%}
+    {%- do log('martfeast: and ' ~ (held_back | length - 10) ~ ' more held back: see the model mart_readiness', info=true) -%}
+  {%- endif -%}
+  {%- for line in warned[:5] -%}{%- do log('martfeast: with a warning: ' ~ line, info=true) -%}{%- endfor -%}
 {%- endmacro %}

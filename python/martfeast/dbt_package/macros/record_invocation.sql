@@ -1,0 +1,95 @@
+{#
+  Note that an invocation begins, and which relations it may rebuild. One that never ends (a kill, a power
+  cut) leaves this row without a completion, and what it may have rebuilt is unproven until it is built again.
+#}
+{% macro record_start() -%}
+  {%- if execute and target.type == 'duckdb' -%}
+    {%- do martfeast.create_evidence_tables() -%}
+    {%- do martfeast.insert_invocation() -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{% macro insert_invocation() -%}
+  {%- set relations = [] -%}
+  {%- if flags.WHICH != 'test' -%}
+    {%- for node_id in selected_resources if node_id.split('.')[0] in ['model', 'seed', 'snapshot'] -%}
+      {%- do relations.append(node_id) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {# dbt shows --sample to macros here only: `flags` has no SAMPLE. #}
+  {%- set is_partial = true if invocation_args_dict.get('empty') or invocation_args_dict.get('sample') else false -%}
+  {%- set schema = martfeast.evidence_schema() -%}
+  {%- do run_query(
+    'insert into ' ~ schema ~ '.invocations select coalesce(max(invocation_number), 0) + 1, '
+    ~ martfeast.literal(invocation_id) ~ ', ' ~ martfeast.literal(flags.WHICH) ~ ', '
+    ~ martfeast.literal(is_partial) ~ ', ' ~ martfeast.literal(target.name) ~ ', '
+    ~ martfeast.literal(dbt_version) ~ ', ' ~ martfeast.literal(relations) ~ ', '
+    ~ martfeast.literal(run_started_at) ~ ' from ' ~ schema ~ '.invocations'
+    ~ ' having count(*) filter (where invocation_id = ' ~ martfeast.literal(invocation_id) ~ ') = 0'
+  ) -%}
+{%- endmacro %}
+
+
+{# Record every result of the invocation, what the project holds now, and that the invocation ended. #}
+{% macro record_results(results) -%}
+  {%- if execute and target.type == 'duckdb' -%}
+    {# Another hook that failed at the start may have kept record_start from running. #}
+    {%- do martfeast.create_evidence_tables() -%}
+    {%- do martfeast.insert_invocation() -%}
+    {%- set rows = [] -%}
+    {%- for result in results if result.node -%}
+      {%- set node = result.node -%}
+      {%- set timing = (result.timing or []) | last -%}
+      {%- set checksum = node.checksum.checksum if node.checksum and node.checksum.checksum is defined else none -%}
+      {%- set tested = node.tested_node_unique_id or none
+        if node.resource_type == 'unit_test' else node.attached_node or none -%}
+      {%- do rows.append([
+        invocation_id, node.unique_id, node.resource_type | string, result.status | string, result.failures,
+        (result.adapter_response or {}).get('rows_affected'), result.message, checksum or none, tested,
+        result.max_loaded_at or none, timing.started_at if timing else none,
+        timing.completed_at if timing else none, result.execution_time
+      ]) -%}
+    {%- endfor -%}
+    {%- do martfeast.insert_evidence('results', rows) -%}
+    {%- do run_query('delete from ' ~ martfeast.evidence_schema() ~ '.nodes') -%}
+    {%- do martfeast.insert_evidence('nodes', martfeast.project_nodes()) -%}
+    {%- do martfeast.insert_evidence('completions', [[invocation_id, modules.datetime.datetime.now(modules.pytz.utc)]]) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# What the project holds now: a row for each model, seed, snapshot and data test. #}
+{% macro project_nodes() -%}
+  {%- set owners = {} -%}
+  {%- for group in graph.groups.values() -%}
+    {%- set email = group.owner.email if group.owner.email is string else (group.owner.email or []) | first -%}
+    {%- do owners.update({group.name: email or group.owner.name}) -%}
+  {%- endfor -%}
+  {%- set rows = [] -%}
+  {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot', 'test'] -%}
+    {%- set is_test = node.resource_type == 'test' -%}
+    {%- set feast = martfeast.feast_meta(node) -%}
+    {%- set waivers = [] -%}
+    {%- if feast is mapping -%}
+      {%- for waiver in feast.get('waivers') or [] if waiver is mapping -%}
+        {%- do waivers.append(waiver.get('criterion') ~ ' until ' ~ waiver.get('until') ~ ': ' ~ waiver.get('reason')) -%}
+      {%- endfor -%}
+    {%- endif -%}
+    {%- do rows.append([
+      node.unique_id, 'ephemeral' if node.config.materialized == 'ephemeral' else node.resource_type, node.name if is_test else node.alias,
+      node.config.materialized == 'view', node.checksum.checksum or none,
+      node.config.severity | lower if is_test else none,
+      node.depends_on.nodes or [],
+      ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
+      owners.get(node.config.group), node.resource_type == 'model' and feast is not none, waivers
+    ]) -%}
+  {%- endfor -%}
+  {{- return(rows) -}}
+{%- endmacro %}
+
+
+{# A node's `meta.feast`; none if it has none. #}
+{% macro feast_meta(node) -%}
+  {{- return((node.config.meta or {}).get('feast', (node.meta or {}).get('feast'))) -}}
+{%- endmacro %}
