@@ -83,7 +83,8 @@ class Library:
         result = self.dbt(*arguments)
         assert (result.returncode == 0) == succeeds, result.stdout
         lines = result.stdout.splitlines()
-        return [line.split("martfeast: ", 1)[1] for line in lines if "martfeast: " in line]
+        said = [line.split("martfeast: ", 1)[1] for line in lines if "martfeast: " in line]
+        return [line for line in said if not line.startswith("writing ")]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.path / "library.duckdb"), read_only=True) as connection:

@@ -345,12 +345,13 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
 
 def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     verdict = evidence.verdict(mart)
-    if verdict.version is None:  # which is what `published` is about
-        return
+    version = verdict.version
+    if version is None or version.code_checksum != evidence.node(mart)["checksum"]["checksum"]:
+        return  # which is what `published` is about
     if verdict.held_back:
         yield Finding(
             f"Its present rows were held back: {_some(verdict.held_back)}."
-            f" Version {verdict.version.name} stays published.",
+            f" Version {version.name} stays published.",
             "Mend the data or the model, then run `dbt build`.",
             mart.place,
         )
@@ -359,11 +360,11 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         node["name"]
         for node in evidence.tests(evidence.lineage(mart))
         if str(node["config"].get("severity", "error")).lower() == "error"
-        and verdict.version.tests.get(node["unique_id"]) not in ("pass", "warn")
+        and version.tests.get(node["unique_id"]) not in ("pass", "warn")
     ]
     if missing:
         yield Finding(
-            f"Version {verdict.version.name} has not passed {_some(sorted(missing))}.",
+            f"Version {version.name} has not passed {_some(sorted(missing))}.",
             "Run `dbt build`.",
             mart.place,
         )

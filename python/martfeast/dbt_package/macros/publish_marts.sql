@@ -13,9 +13,11 @@
 
   A release begins to hold when current.json is replaced, which is one rename: a reader sees the old set of
   versions or the new one. Whatever is cut off before that leaves the old release as it was.
+
+  results: dbt's own list of results, as every on-run-end hook has it; empty when a start hook failed.
 #}
-{% macro publish_marts() -%}
-  {%- if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] -%}
+{% macro publish_marts(results) -%}
+  {%- if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] -%}
     {%- if target.type == 'duckdb' -%}
       {%- do martfeast.publish_from_duckdb(var('published_path', 'data/published')) -%}
     {%- else -%}
@@ -62,6 +64,10 @@
 
   {%- set copies = run_query('select mart_id, path from martfeast_new where is_copied order by mart_id').rows -%}
   {%- if copies -%}
+    {%- do log(
+      'martfeast: writing ' ~ copies | length ~ (' version' if copies | length == 1 else ' versions') ~ ' to ' ~ folder
+      ~ '; if that fails, the last release stays: mend the cause, then run dbt build', info=true
+    ) -%}
     {%- do martfeast.make_folder(folder ~ '/releases') -%}
     {%- do martfeast.write_json(
       'select ' ~ martfeast.literal(invocation_id) ~ ' as invocation_id, list(path) as paths from martfeast_new where is_copied',

@@ -1,0 +1,358 @@
+"""Kills, full disks, damaged files: nothing published is lost, and the next run heals."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+BIN = Path(sys.executable).parent
+
+
+def assert_readable(library) -> dict:
+    """The current release is whole: every version in it is there with its rows."""
+    release = library.release()
+    for mart in release["marts"]:
+        rows = parquet.read_metadata(library.published / mart["path"]).num_rows
+        assert rows == mart["row_count"]
+    return release
+
+
+def shelves(library, copies: int) -> None:
+    """Give each mart's seed other rows, all of one build."""
+    (library.path / "seeds/shelf_checks.csv").write_text(
+        "branch_code,title_id,known_at,copies_free,waiting_days,shelf_mark\n"
+        f"north,10,2026-03-01 08:00:00,{copies},0.5,N-1\n"
+    )
+    (library.path / "seeds/loan_events.csv").write_text(
+        "loan_id,member_id,branch_code,title_id,lent_at,due_at,returned_at\n"
+        f"{copies},{copies},north,10,2026-03-02 00:00:00,2026-03-16 00:00:00,2026-03-10 12:00:00\n"
+    )
+
+
+# When to kill a build: after this long, or this long after something has appeared.
+MOMENTS: list[tuple[str | None, float]] = [
+    (None, 1.0),
+    ("START seed", 0.0),
+    ("START sql table", 0.0),
+    ("START sql table", 0.1),
+    ("START test", 0.05),
+    ("on-run-end.0", 0.0),
+    *(("OK hook: martfeast.on-run-end.0", delay / 1000) for delay in range(0, 180, 15)),
+]
+
+
+def kill_build(library, text: str | None, delay: float) -> None:
+    """Start `dbt build`, wait for a text in its output, then a delay (seconds), then kill -9."""
+    build = subprocess.Popen(
+        [BIN / "dbt", "build", "--no-use-colors"],
+        cwd=library.path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert build.stdout is not None
+    if text is not None:
+        for line in build.stdout:
+            if text in line:
+                break
+    time.sleep(delay)
+    os.killpg(build.pid, signal.SIGKILL)
+    build.wait()
+    build.stdout.close()
+
+
+def test_a_kill_at_any_moment_of_a_build(library):
+    """After each of many kills the old release or the new one holds, whole; never a mix."""
+    old = library.versions()
+    mixes = set()
+    for number, (text, delay) in enumerate(MOMENTS, 1):
+        shelves(library, number)
+        kill_build(library, text, delay)
+        release = assert_readable(library)
+        versions = {mart["mart"]: mart["version"] for mart in release["marts"]}
+        # Both seeds changed, and both marts on them change together or not at all.
+        assert (versions[TITLES] == old[TITLES]) == (versions[LABELS] == old[LABELS])
+        mixes.add(versions[TITLES] == old[TITLES])
+        old = versions
+    assert True in mixes  # some kill came before the switch
+    # What is half built and was never tested is not published by tests alone.
+    said = library.said("build")
+    assert not [line for line in said if "held back" in line]
+    assert_readable(library)
+    rows = parquet.read_table(library.published / library.published_mart(TITLES)["path"])
+    assert rows["copies_free"].to_pylist() == [len(MOMENTS)]
+
+
+def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
+    versions = library.versions()
+    shelves(library, 1)
+    kill_build(library, f"OK created sql table model main.{TITLES}", 0.0)
+    # The warehouse may hold the new rows now. All tests pass on them, and yet they were not built
+    # by a run that ended.
+    said = library.said("test")
+    held_back = [line for line in said if f"held back: {TITLES}" in line]
+    assert "a run that was to build" in held_back[0]
+    assert "was cut off" in held_back[0]
+    assert library.versions() == versions
+    library.said("build")
+    assert library.versions()[TITLES] != versions[TITLES]
+
+
+def test_a_full_disk_on_publish(library):
+    """The folder of one mart is a file system of a few pages, and full."""
+    versions, before = library.versions(), library.published_bytes()
+    shelves(library, 1)
+    folder = f"out/published/marts/{TITLES}"
+    script = (
+        f"mount -t tmpfs -o size=16k tmpfs {folder}"
+        f" && head -c 16k /dev/zero > {folder}/filler"
+        f" && {BIN}/dbt build --no-use-colors"
+    )
+    result = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "bash", "-c", script],
+        cwd=library.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "mount:" in result.stderr or "unshare:" in result.stderr:
+        pytest.skip(f"this machine cannot mount a small disk: {result.stderr.strip()}")
+    assert result.returncode != 0
+    assert "No space left on device" in result.stdout
+    advice = "if that fails, the last release stays: mend the cause, then run dbt build"
+    assert f"writing 2 versions to out/published; {advice}" in result.stdout
+    assert library.versions() == versions
+    after = library.published_bytes()
+    kept = [name for name in before if name != "pending.json"]
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    library.said("build")
+    assert_readable(library)
+    assert library.versions()[TITLES] != versions[TITLES]
+
+
+@pytest.mark.parametrize("content", ["", '{"format": 1, "marts": [', "[]", None])
+def test_a_damaged_pointer_is_written_anew(library, content):
+    versions, number = library.versions(), library.release()["release_number"]
+    pointer = library.published / "current.json"
+    if content is None:
+        pointer.unlink()
+    else:
+        pointer.write_text(content)
+        refused = library.martfeast("status", cwd=library.path)
+        assert refused.returncode == 1
+        assert "[release-unreadable]" in refused.stdout
+        assert "Run `dbt build`: it writes the file anew." in refused.stdout
+    said = library.said("build")
+    assert "out/published/current.json is missing or damaged" in said[0]
+    assert library.versions() == versions
+    assert library.release()["release_number"] == number
+    assert library.martfeast("status", cwd=library.path).returncode == 0
+
+
+def test_a_version_file_that_is_gone_is_published_anew(library):
+    versions = library.versions()
+    (library.published / library.published_mart(TITLES)["path"]).unlink()
+    library.said("build")
+    now = library.versions()
+    assert now[TITLES] != versions[TITLES]
+    assert now[LABELS] == versions[LABELS]
+    assert_readable(library)
+
+
+def test_a_warehouse_that_is_gone_is_built_anew_and_nothing_is_copied_twice(library):
+    versions = library.versions()
+    (library.path / "library.duckdb").unlink()
+    assert library.martfeast("status", cwd=library.path).returncode == 0
+    said = library.said("test", succeeds=False)
+    assert "has not been built" in said[1]
+    assert library.versions() == versions
+    assert library.said("build") == ["nothing new to publish; release 1 in out/published stays"]
+    assert library.versions() == versions
+
+
+def test_a_locked_warehouse_leaves_everything_as_it_was(library):
+    before = library.published_bytes()
+    hold = (
+        "import duckdb, sys; c = duckdb.connect('library.duckdb'); print('held'); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-uc", hold],
+        cwd=library.path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    result = library.dbt("build")
+    assert result.returncode != 0
+    assert "Could not set lock on file" in result.stdout
+    assert f"PID {holder.pid}" in result.stdout
+    assert library.published_bytes() == before
+    assert library.martfeast("status", cwd=library.path).returncode == 0
+    holder.stdin.close()
+    holder.wait()
+    assert library.dbt("build").returncode == 0
+
+
+def test_a_clock_that_went_back(library):
+    """All that was recorded and published so far lies a year in the future."""
+    library.execute(
+        "update martfeast.invocations set started_at = started_at + interval 1 year;"
+        " update martfeast.completions set completed_at = completed_at + interval 1 year;"
+        " update martfeast.results set started_at = started_at + interval 1 year,"
+        " completed_at = completed_at + interval 1 year"
+    )
+    pointer = library.published / "current.json"
+    release = json.loads(pointer.read_text())
+    for mart in release["marts"]:
+        mart["published_at"] = mart["published_at"].replace("2026", "2027", 1)
+    pointer.write_text(json.dumps(release))
+    versions = library.versions()
+
+    library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
+    said = library.said("build", succeeds=False)
+    assert f"held back: {ACTIVITY}: test overdue_share_is_a_share failed (1)" in said[1]
+    assert library.versions() == versions
+    library.replace_in("seeds/member_days.csv", ",1.75,", ",0.8,")
+    library.said("build")
+    assert library.versions()[ACTIVITY] != versions[ACTIVITY]
+    assert library.release()["release_number"] == 2
+    pruned = library.martfeast("prune", cwd=library.path)
+    assert pruned.returncode == 0
+    assert_readable(library)
+
+
+def test_apply_waits_while_dbt_publishes_and_says_so(library):
+    lock = library.published / "publishing.duckdb"
+    hold = (
+        f"import duckdb, sys; c = duckdb.connect(); c.execute(\"attach '{lock}'\");"
+        " print('held'); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-uc", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    apply = subprocess.Popen(
+        [BIN / "feast", "-c", str(library.path / "feature_repo"), "apply"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert apply.stderr is not None
+    line = next(line for line in apply.stderr if line.startswith("martfeast:"))
+    assert line == (
+        f"martfeast: dbt (process {holder.pid}) is publishing to {library.published}: waiting\n"
+    )
+    assert apply.poll() is None
+    holder.stdin.close()
+    assert apply.wait(timeout=60) == 0
+
+
+def test_reading_while_releases_change_sees_one_of_them(library):
+    """A reader that looks at any moment finds every file that the pointer names."""
+    build = subprocess.Popen(
+        [BIN / "dbt", "--quiet", "build"], cwd=library.path, stdout=subprocess.DEVNULL
+    )
+    looks = 0
+    while build.poll() is None:
+        assert_readable(library)
+        looks += 1
+    assert build.returncode == 0
+    assert looks > 10
+
+
+def test_prune_keeps_what_is_needed(library, tmp_path):
+    first = library.versions()
+    assert library.feast("apply").returncode == 0
+    library.replace_in(
+        "dbt_project.yml",
+        "    published_path: out/published",
+        "    published_path: out/published\n    keep_releases: 2",
+    )
+    for copies in range(1, 5):
+        shelves(library, copies)
+        library.said("build")
+    assert library.release()["release_number"] == 5
+    dry = library.martfeast("prune", "--dry-run", cwd=library.path)
+    before = library.published_bytes()
+    assert "would remove 8 files" in dry.stdout
+    assert library.published_bytes() == before
+
+    pruned = library.martfeast("prune", cwd=library.path)
+    assert pruned.returncode == 0, pruned.stderr
+    # Two marts had five versions. The first is registered; the last two are in kept releases.
+    for mart in (TITLES, LABELS):
+        kept = sorted(path.stem for path in (library.published / "marts" / mart).iterdir())
+        expected = [first[mart]] if mart == TITLES else []
+        assert len(kept) == len(expected) + 2
+        assert set(expected) <= set(kept)
+    assert sorted(path.name for path in (library.published / "releases").iterdir()) == [
+        "000004.json",
+        "000005.json",
+    ]
+    assert_readable(library)
+    again = library.martfeast("prune", cwd=library.path)
+    assert "removed 0 files" in again.stdout
+
+    # A saved training set may name versions too.
+    from feast import FeatureStore
+    from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+    from feast.saved_dataset import SavedDataset
+
+    store = FeatureStore(str(library.path / "feature_repo"))
+    shelves(library, 9)
+    library.said("build")
+    label = library.published_mart(LABELS)["version"]
+    dataset = SavedDataset(
+        name="overdue_march",
+        features=["title_availability:copies_free"],
+        join_keys=["title_id"],
+        storage=SavedDatasetFileStorage(path=str(tmp_path / "set.parquet")),
+        tags={"label_version": f"{LABELS}/{label}"},
+    )
+    dataset.min_event_timestamp = dataset.max_event_timestamp = store.get_feature_view(
+        TITLES
+    ).created_timestamp
+    store.registry.apply_saved_dataset(dataset, store.project)
+    for copies in range(11, 14):
+        shelves(library, copies)
+        library.said("build")
+    assert library.martfeast("prune", cwd=library.path).returncode == 0
+    assert (library.published / f"marts/{LABELS}/{label}.parquet").exists()
+
+
+def test_prune_refuses_without_a_readable_release_or_registry(library):
+    before = library.published_bytes()
+    (library.published / "current.json").write_text("{")
+    refused = library.martfeast("prune", cwd=library.path)
+    assert refused.returncode == 1
+    assert "is missing or damaged. Run `dbt build`" in refused.stderr
+    shutil.rmtree(library.path / "feature_repo")
+    refused = library.martfeast("prune", cwd=library.path)
+    assert refused.returncode == 1
+    assert "has no feature_store.yaml. Name the feature repo" in refused.stderr
+    after = library.published_bytes()
+    assert set(after) == set(before)
+
+
+def test_evidence_survives_a_failed_publish(library):
+    """Recording is a hook of its own: what fails after it does not undo it."""
+    shutil.rmtree(library.published / "marts")
+    (library.published / "marts").write_text("in the way")
+    invocations = library.query("select count(*) from martfeast.completions")[0][0]
+    result = library.dbt("build")
+    assert result.returncode != 0
+    assert library.query("select count(*) from martfeast.completions")[0][0] == invocations + 1

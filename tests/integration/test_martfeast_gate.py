@@ -1,0 +1,454 @@
+"""The gate: each criterion broken in a copy of a project and mended, by the real commands."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from martfeast.report import criteria_table
+
+ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+SERVICE = "overdue_prediction"
+YAML, SQL, EXPOSURES = (
+    "models/marts/_marts__models.yml",
+    f"models/marts/{TITLES}.sql",
+    "models/exposures.yml",
+)
+TITLES_HEAD = "branch has, at every check of its shelves.\n    config:\n"
+
+
+@dataclass(frozen=True)
+class Break:
+    """A change to the project, the dbt command after it, and what the gate then says.
+
+    edits: file, old text, new text. subject: the mart. message: a part of what is said.
+    """
+
+    criterion: str
+    subject: str
+    edits: list[tuple[str, str, str]]
+    message: str
+    command: str = "build"
+
+
+SOURCE = """
+sources:
+  - name: shelves
+    schema: main
+    config: {loaded_at_field: known_at, freshness: {error_after: {count: 1, period: day}}}
+    tables:
+      - name: checks
+"""
+
+BREAKS = [
+    Break(
+        "contract_enforced",
+        TITLES,
+        [
+            (
+                YAML,
+                TITLES_HEAD + "      group: lending\n      access: public\n"
+                "      contract: {enforced: true}\n",
+                TITLES_HEAD + "      group: lending\n      access: public\n",
+            )
+        ],
+        "Feast's types come from the contract, and it is not enforced.",
+    ),
+    Break(
+        "grain_tested_unique",
+        TITLES,
+        [
+            (
+                YAML,
+                "columns: [branch_code, title_id, known_at]",
+                "columns: [title_id, known_at, shelf_mark]",
+            )
+        ],
+        "No test of severity error says that a key and moment have one row. Add a uniqueness test"
+        " over [branch_code, title_id, known_at] or over some of them.",
+    ),
+    Break(
+        "keys_not_null",
+        ACTIVITY,
+        [
+            (
+                YAML,
+                "config: {meta: {feast: {entity: member}}}\n        data_tests: [not_null]",
+                "config: {meta: {feast: {entity: member}}}",
+            )
+        ],
+        "member_id may be null, and no row can be looked up by a null.",
+    ),
+    Break(
+        "published",
+        TITLES,
+        [(SQL, "copies_free as", "copies_free + 1 as")],
+        f"Its SQL has changed since version VERSION was published ({TITLES} has changed since it"
+        " was built). Run `dbt build`.",
+        command="test",
+    ),
+    Break(
+        "tests_passed",
+        ACTIVITY,
+        [("seeds/member_days.csv", ",0.75,", ",1.75,")],
+        "Its present rows were held back: test overdue_share_is_a_share failed (1)."
+        " Version VERSION stays published. Mend the data or the model, then run `dbt build`.",
+    ),
+    Break(
+        "described",
+        TITLES,
+        [(YAML, "        description: Copies on the shelf.\n", "")],
+        "No description: copies_free. Describe each column, with its unit.",
+    ),
+    Break(
+        "owned",
+        TITLES,
+        [
+            (
+                YAML,
+                TITLES_HEAD + "      group: lending\n",
+                TITLES_HEAD,
+            )
+        ],
+        "It is in no group, so nobody answers for it. Set group under config.",
+    ),
+    Break(
+        "access_public",
+        TITLES,
+        [
+            (
+                YAML,
+                TITLES_HEAD + "      group: lending\n      access: public\n",
+                TITLES_HEAD + "      group: lending\n      access: protected\n",
+            )
+        ],
+        "Its access is protected: its owner has not agreed that others build on it.",
+    ),
+    Break(
+        "knowledge_time_declared",
+        LABELS,
+        [(YAML, "event_time: label_known_at", "event_time: predicted_at")],
+        "event_time is predicted_at, and must be label_known_at: when the label became known.",
+    ),
+    Break(
+        "no_label_upstream",
+        TITLES,
+        [
+            (
+                SQL,
+                "from {{ ref('shelf_checks') }}",
+                "from {{ ref('shelf_checks') }}\n"
+                "where (select count(*) from {{ ref('loan_labels') }}) > 0",
+            )
+        ],
+        "It is built on label mart 'loan_labels', so it knows what is to be predicted.",
+    ),
+    Break(
+        "sources_fresh",
+        TITLES,
+        [
+            (SQL, "ref('shelf_checks')", "source('shelves', 'checks')"),
+            ("models/groups.yml", "groups:", SOURCE + "\ngroups:"),
+        ],
+        "Source shelves.checks was loaded at 2026-03-03 08:00 UTC, more than 1 days ago.",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def applied_library(built_library, tmp_path_factory):
+    library = built_library.copy_to(tmp_path_factory.mktemp("applied") / "project")
+    library.execute("create table checks as from shelf_checks")
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+    return library
+
+
+@pytest.fixture
+def applied(applied_library, tmp_path):
+    """A copy of the built and applied library, for one test to change."""
+    return applied_library.copy_to(tmp_path / "project")
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.criterion)
+def test_a_criterion_refuses_and_passes_again(applied, broken):
+    library = applied
+    version = library.published_mart(broken.subject)["version"]
+    registry = library.registry.read_bytes()
+    originals = {file: (library.path / file).read_text() for file, _, _ in broken.edits}
+    for file, old, new in broken.edits:
+        library.replace_in(file, old, new)
+    library.dbt(broken.command)
+
+    refused = library.feast("apply")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    head, place, message = refused.stderr.splitlines()
+    assert head == "martfeast: 1 problem; nothing was applied."
+    assert place.endswith(f"  {broken.subject}  [{broken.criterion}]"), place
+    assert broken.message.replace("VERSION", version) in message
+    assert library.registry.read_bytes() == registry
+
+    for file, text in originals.items():
+        (library.path / file).write_text(text)
+    assert library.dbt("build").returncode == 0
+    mended = library.feast("apply")
+    assert mended.returncode == 0, mended.stderr
+
+
+# A registered schema, and model versions
+
+
+def set_versions(library) -> None:
+    """Make title_availability a model with two versions: v1 as it was, v2 without waiting_days."""
+    (library.path / SQL).rename(library.path / f"models/marts/{TITLES}_v1.sql")
+    v1 = (library.path / f"models/marts/{TITLES}_v1.sql").read_text()
+    v2 = v1.replace("    waiting_days,\n", "")
+    (library.path / f"models/marts/{TITLES}_v2.sql").write_text(v2)
+    library.replace_in(
+        YAML,
+        "      - name: shelf_mark\n        data_type: varchar\n"
+        "        description: Where the title stands.\n"
+        "        config: {meta: {feast: {feature: false}}}\n",
+        "      - name: shelf_mark\n        data_type: varchar\n"
+        "        description: Where the title stands.\n"
+        "        config: {meta: {feast: {feature: false}}}\n"
+        "    latest_version: 2\n    versions:\n"
+        "      - {v: 1, deprecation_date: 2027-06-30}\n"
+        "      - v: 2\n        columns:\n          - {include: all, exclude: [waiting_days]}\n",
+    )
+
+
+def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(applied):
+    library = applied
+    registry = library.registry.read_bytes()
+
+    # Retyped, and listed by the exposure.
+    library.replace_in(SQL, "cast(copies_free as integer)", "cast(copies_free as double)")
+    library.replace_in(
+        YAML,
+        "- name: copies_free\n        data_type: integer",
+        "- name: copies_free\n        data_type: double",
+    )
+    # Gone, and the exposure takes all of the mart.
+    library.replace_in(f"models/marts/{ACTIVITY}.sql", "    is_student,\n", "")
+    library.replace_in(
+        YAML,
+        "      - name: is_student\n        data_type: boolean\n"
+        "        description: Whether the member is a student.\n",
+        "",
+    )
+    assert library.dbt("build").returncode == 0
+    for command in ("plan", "apply"):
+        refused = library.feast(command)
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[0] == "martfeast: 2 problems; nothing was applied."
+        for change in (
+            "feature is_student is gone",
+            "feature copies_free was Int32 and is Float64",
+        ):
+            assert (
+                f"Exposure '{SERVICE}' uses what is registered, and {change}."
+                " Leave this model as it is and make the change in a new model version"
+            ) in refused.stderr
+        assert library.registry.read_bytes() == registry
+
+
+def test_two_versions_of_a_model_live_side_by_side(applied):
+    library = applied
+    set_versions(library)
+    library.replace_in(EXPOSURES, "ref('title_availability')", "ref('title_availability', v=1)")
+    library.replace_in(EXPOSURES, f"{TITLES}: [", f"{TITLES}_v1: [")
+    said = library.said("build")
+    assert said[0] == "release 2 in out/published: 2 of 4 marts have a new version"
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+
+    from feast import FeatureStore
+
+    store = FeatureStore(str(library.path / "feature_repo"))
+    views = {view.name: view for view in store.list_feature_views()}
+    assert sorted(views) == [ACTIVITY, f"{TITLES}_v1", f"{TITLES}_v2"]
+    assert views[f"{TITLES}_v1"].tags["dbt_version"] == "1"
+    assert views[f"{TITLES}_v1"].tags["dbt_deprecation_date"].startswith("2027-06-30")
+    assert views[f"{TITLES}_v2"].tags["dbt_version"] == "2"
+    assert "waiting_days" not in {field.name for field in views[f"{TITLES}_v2"].features}
+    service = store.get_feature_service(SERVICE)
+    assert [p.name for p in service.feature_view_projections] == [f"{TITLES}_v1", ACTIVITY]
+
+    # The exposure moves to the second version, and names what that has.
+    library.replace_in(EXPOSURES, "v=1", "v=2")
+    library.replace_in(EXPOSURES, f"{TITLES}_v1: [waiting_days, ", f"{TITLES}_v2: [")
+    assert library.dbt("build").returncode == 0
+    moved = library.feast("apply")
+    assert moved.returncode == 0, moved.stderr
+
+
+def test_status_as_json_says_what_apply_would(applied):
+    library = applied
+    library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
+    library.dbt("build")
+    result = status(library, "--json")
+    assert result.returncode == 1
+    answer = json.loads(result.stdout)
+    assert answer["is_ready"] is False
+    assert answer["problems"] == []
+    failed = [
+        (mart["mart"], criterion, judgement["state"])
+        for mart in answer["marts"]
+        for criterion, judgement in mart["criteria"].items()
+        if judgement["state"] != "pass"
+    ]
+    assert failed == [(ACTIVITY, "tests_passed", "fail")]
+    assert {mart["mart"]: mart["is_ready"] for mart in answer["marts"]} == {
+        ACTIVITY: False,
+        LABELS: True,
+        TITLES: True,
+    }
+
+
+# Settings and waivers
+
+
+def edit_feast(library, mart: str, edit: Callable[[dict], object]) -> None:
+    library.edit_manifest(
+        lambda m: edit(m["nodes"][f"model.library.{mart}"]["config"]["meta"]["feast"])
+    )
+
+
+def bare_column(manifest: dict) -> None:
+    manifest["nodes"][f"model.library.{TITLES}"]["columns"]["copies_free"]["description"] = ""
+
+
+def status(library, *arguments: str):
+    return library.martfeast("status", *arguments, cwd=library.path)
+
+
+def test_a_criterion_lowered_to_a_warning_is_said_and_does_not_stop(library):
+    library.replace_in(
+        "dbt_project.yml",
+        "    published_path: out/published",
+        "    published_path: out/published\n    criteria: {described: warn}",
+    )
+    library.dbt("parse")
+    library.edit_manifest(bare_column)
+    result = status(library)
+    assert result.returncode == 0, result.stdout
+    assert f"warning: {TITLES} [described] No description: copies_free." in result.stdout
+    applied = library.feast("apply")
+    assert applied.returncode == 0
+    assert f"martfeast: warning: {TITLES} [described] No description" in applied.stderr
+
+
+def test_a_waiver_holds_until_its_last_day_and_is_shown(library):
+    library.edit_manifest(bare_column)
+    waiver = {"criterion": "described", "reason": "Being renamed.", "until": "2999-12-31"}
+    edit_feast(library, TITLES, lambda feast: feast.update(waivers=[waiver]))
+    result = status(library)
+    assert result.returncode == 0
+    shown = f"waived: {TITLES} [described] No description: copies_free. Waived: Being renamed."
+    assert f"{shown} (until 2999-12-31)" in result.stdout
+    assert "Waived: Being renamed. (until 2999-12-31)" in status(library, TITLES).stdout
+
+    edit_feast(library, TITLES, lambda feast: feast["waivers"][0].update(until="2026-01-31"))
+    result = status(library)
+    assert result.returncode == 1
+    assert "The waiver ended with 2026-01-31." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("waiver", "rule"),
+    [
+        ({"criterion": "described", "until": "2999-12-31"}, "gives no reason"),
+        ({"criterion": "described", "reason": "x"}, "has no last day"),
+        ({"criterion": "described", "reason": "x", "until": "soon"}, "has no last day"),
+        ({"criterion": "decsribed", "reason": "x", "until": "2999-12-31"}, "mean 'described'?"),
+        ({"criterion": "published", "reason": "x", "until": "2999-12-31"}, "'published' is not"),
+    ],
+)
+def test_a_waiver_that_cannot_be_right(library, waiver, rule):
+    edit_feast(library, TITLES, lambda feast: feast.update(waivers=[waiver]))
+    result = status(library)
+    assert result.returncode == 1
+    assert rule in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("described: ignore", "'ignore' is not a level. Write error or warn."),
+        ("descripted: warn", "Did you mean 'described'?"),
+        ("published: warn", "'published' is not a criterion that can be set."),
+    ],
+)
+def test_a_setting_that_cannot_be_right(library, setting, message):
+    library.replace_in(
+        "dbt_project.yml",
+        "    published_path: out/published",
+        f"    published_path: out/published\n    criteria: {{{setting}}}",
+    )
+    library.dbt("parse")
+    result = status(library)
+    assert result.returncode == 1
+    assert "dbt_project.yml:15" in result.stdout
+    assert message in result.stdout
+
+
+def test_waivers_are_in_the_readiness_mart(library):
+    library.replace_in(
+        YAML,
+        "          ttl: 7 days\n",
+        "          ttl: 7 days\n          waivers:\n"
+        "            - {criterion: owned, reason: Team is being formed., until: 2999-12-31}\n",
+    )
+    library.dbt("build")
+    assert library.query(
+        f"select waivers from main_martfeast.mart_readiness where mart = '{ACTIVITY}'"
+    ) == [("owned until 2999-12-31: Team is being formed.",)]
+
+
+# The command
+
+
+def test_status_of_a_project_that_is_ready(built_library):
+    result = status(built_library)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[2].split() == [
+        *("mart", "enforced", "unique", "null", "published", "passed", "fresh", "described"),
+        *("owned", "public", "declared", "upstream", "compatible"),
+    ]
+    assert [line.split() for line in lines[3:6]] == [
+        [name, *["ok"] * 12] for name in (LABELS, ACTIVITY, TITLES)
+    ]
+    assert lines[-1] == "ready: 2 feature views, 1 services, 1 label marts; release 1"
+
+
+def test_status_of_one_mart(built_library):
+    result = status(built_library, TITLES)
+    assert result.returncode == 0
+    record = built_library.published_mart(TITLES)
+    assert f"version {record['version']}, 4 rows, known from 2026-03-01 08:00:00" in result.stdout
+    assert "vouched     4 of 4 tests passed" in result.stdout
+    unknown = status(built_library, "title_availabilty")
+    assert unknown.returncode == 1
+    assert "There is no mart 'title_availabilty'. Did you mean 'title_availability'?" in (
+        unknown.stderr
+    )
+
+
+def test_status_before_anything_is_applied_does_not_import_feast(library):
+    command = ["status", "--project-dir", str(library.path)]
+    (library.path / "feature_repo/feature_store.yaml").unlink()
+    imports = library.run(
+        "python", "-X", "importtime", "-c", f"from martfeast.cli import main; main({command})"
+    )
+    assert "ready: 2 feature views" in imports.stdout
+    imported = {line.split("|")[-1].strip() for line in imports.stderr.splitlines()}
+    assert "martfeast.declaration" in imported
+    assert not {name for name in imported if name.split(".")[0] in ("feast", "pandas", "dbt")}
+
+
+def test_the_docs_list_every_criterion_as_it_is():
+    assert criteria_table() in (Path(__file__).parents[2] / "docs/gate.md").read_text()
