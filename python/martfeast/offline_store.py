@@ -1,0 +1,944 @@
+"""A Feast offline store on DuckDB whose point-in-time join is DuckDB's ASOF JOIN.
+
+Named in feature_store.yaml::
+
+    offline_store:
+      type: martfeast.offline_store.DuckDBAsofOfflineStore
+      warehouse: ../data/warehouse.duckdb   # optional: entity frames as SQL over it
+      memory_limit: 2GB                     # optional, as are the next two
+      threads: 2
+      spill_directory: /tmp/spill
+
+How a training set is made: the entity rows become a table, whose row ids keep their order. Each
+feature view is matched to it by one ASOF JOIN that carries nothing but keys, time and the features
+asked for, and is written down in the order of the entity rows. The tables are then laid side by
+side. No join sees another one's columns, so many views cost what each of them costs, and what
+outgrows memory spills.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
+from feast.errors import SavedDatasetLocationAlreadyExists
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
+from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
+from feast.infra.offline_stores.offline_store import (
+    OfflineStore,
+    RetrievalJob,
+    RetrievalMetadata,
+)
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.saved_dataset import SavedDatasetStorage
+from feast.utils import (
+    _get_requested_feature_views_to_features_dict,
+    _get_requested_on_demand_feature_views,
+    compute_non_entity_date_range,
+)
+
+EVENT_TIMESTAMP = "event_timestamp"
+# With so many feature rows to each entity row, it pays to leave out other entities' rows first:
+# benchmarks/offline_store.py measures both plans around this ratio.
+FEW_ENTITY_ROWS = 50
+
+INTEGERS = {
+    pyarrow.int8(): pd.Int8Dtype(),
+    pyarrow.int16(): pd.Int16Dtype(),
+    pyarrow.int32(): pd.Int32Dtype(),
+    pyarrow.int64(): pd.Int64Dtype(),
+    pyarrow.uint8(): pd.UInt8Dtype(),
+    pyarrow.uint16(): pd.UInt16Dtype(),
+    pyarrow.uint32(): pd.UInt32Dtype(),
+    pyarrow.uint64(): pd.UInt64Dtype(),
+    pyarrow.bool_(): pd.BooleanDtype(),
+}
+
+
+class OfflineDataError(Exception):
+    """Data that cannot be read as asked: which view or frame, what is wrong, and the next step."""
+
+
+class DuckDBAsofOfflineStoreConfig(FeastConfigBaseModel):
+    """Settings of the store; paths are relative to the feature repo.
+
+    warehouse: a DuckDB file that entity frames given as SQL are run over, opened read-only.
+    memory_limit, threads: as DuckDB has them, for each retrieval; its defaults unless set.
+    spill_directory: where what outgrows memory goes; a folder of its own unless set.
+    """
+
+    type: Literal["martfeast.offline_store.DuckDBAsofOfflineStore"] = (
+        "martfeast.offline_store.DuckDBAsofOfflineStore"
+    )
+    warehouse: str | None = None
+    memory_limit: str | None = None
+    threads: int | None = None
+    spill_directory: str | None = None
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def moment(value: datetime) -> str:
+    """Return a moment as an SQL literal: TIMESTAMP, UTC. A value without zone is UTC."""
+    if value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    return f"timestamp '{value:%Y-%m-%d %H:%M:%S.%f}'"
+
+
+def interval(value: timedelta) -> str:
+    """Return a duration as an SQL literal, to the microsecond."""
+    return f"to_microseconds({value // timedelta(microseconds=1)})"
+
+
+def connect(config: RepoConfig) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB of its own, in UTC, with the store's settings."""
+    settings = config.offline_store
+    repo = Path(config.repo_path or ".")
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    spill = repo / (settings.spill_directory or tempfile.gettempdir())
+    spill.mkdir(parents=True, exist_ok=True)
+    # A folder for each connection: two that share one would take each other's files.
+    folder = spill / f"martfeast-spill-{uuid.uuid4().hex}"
+    connection.execute(f"set temp_directory = {literal(str(folder))}")
+    if settings.memory_limit:
+        connection.execute(f"set memory_limit = {literal(settings.memory_limit)}")
+    if settings.threads:
+        connection.execute(f"set threads = {int(settings.threads)}")
+    return connection
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a relation: their DuckDB types, by name."""
+
+    types: dict[str, str]
+
+    def utc(self, name: str, prefix: str = "") -> str:
+        """Return SQL of a time column as TIMESTAMP in UTC, microseconds; null stays null."""
+        type_ = self.types[name]
+        column = f"{prefix}{quoted(name)}"
+        if type_ == "TIMESTAMP":
+            return column
+        # The session is in UTC, so these casts are exact. DuckDB calls zoned types by two names.
+        if "ZONE" in type_ or "TZ" in type_:
+            column = f"cast({column} as timestamptz)"
+        return f"cast({column} as timestamp)"
+
+    def require(self, names: list[str], what: str, where: str) -> None:
+        """Raise OfflineDataError naming the columns that are not there."""
+        missing = [name for name in names if name not in self.types]
+        if missing:
+            raise OfflineDataError(
+                f"{what}: {where} has no column {', '.join(missing)}. It has:"
+                f" {', '.join(self.types)}. Correct the declaration or the data."
+            )
+
+
+def describe(connection: duckdb.DuckDBPyConnection, relation: str) -> Columns:
+    """Return the columns of a relation, given as SQL after FROM."""
+    rows = connection.execute(f"describe from {relation}").fetchall()
+    return Columns({str(row[0]): str(row[1]) for row in rows})
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source that can be read.
+
+    relation: what stands after FROM. timestamp, created: columns in the data.
+    original: the column in the data for each name that Feast calls it by.
+    """
+
+    path: Path
+    relation: str
+    columns: Columns
+    row_count: int
+    timestamp: str
+    created: str | None
+    original: dict[str, str]
+
+    def column(self, name: str) -> str:
+        """Return the name in the data of a column that Feast calls by this name."""
+        return self.original.get(name, name)
+
+
+def open_source(
+    connection: duckdb.DuckDBPyConnection, config: RepoConfig, source: DataSource | None, what: str
+) -> Source:
+    """Return a Parquet file source, ready to be read.
+
+    Args:
+        connection: where it is going to be read.
+        config: of the feature store; relative paths are relative to its repo.
+        source: the data source.
+        what: what it is the source of, for messages.
+
+    Raises:
+        OfflineDataError: it is not Parquet on this machine, or cannot be read.
+
+    """
+    if not isinstance(source, FileSource) or not isinstance(
+        source.file_format or ParquetFormat(), ParquetFormat
+    ):
+        raise OfflineDataError(f"{what}: {type(source).__name__} is not a Parquet FileSource.")
+    path = local_path(config, source.path)
+    files = str(path / "**/*.parquet") if path.is_dir() else str(path)
+    relation = f"read_parquet({literal(files)}, union_by_name = true)"
+    try:
+        columns = describe(connection, relation)
+        (row_count,) = connection.execute(
+            f"select sum(num_rows)::bigint from parquet_file_metadata({literal(files)})"
+        ).fetchall()[0]
+    except duckdb.Error as error:
+        raise OfflineDataError(
+            f"{what}: {path} cannot be read as Parquet: {str(error).splitlines()[0]}."
+            " Write the file, or correct the path of the source."
+        ) from error
+    original = {new: old for old, new in source.field_mapping.items() if old in columns.types}
+    created = source.created_timestamp_column
+    return Source(
+        path=path,
+        relation=relation,
+        columns=columns,
+        row_count=row_count or 0,
+        timestamp=original.get(source.timestamp_field, source.timestamp_field),
+        created=original.get(created, created) if created else None,
+        original=original,
+    )
+
+
+def local_path(config: RepoConfig, path: str) -> Path:
+    """Return a file source's path, absolute; a relative one starts at the feature repo."""
+    return Path(FileSource.get_uri_for_file_path(config.repo_path, path))
+
+
+class DuckDBAsofOfflineStore(OfflineStore):
+    """Point-in-time joins, materialization and saved datasets over Parquet, by DuckDB.
+
+    Every retrieval gives exactly one row per entity row, in the order of the entity rows. A feature
+    row counts from its timestamp on, that moment included, until its timestamp plus the view's TTL,
+    included. Of rows with one key and timestamp the one created last counts; if those are equal as
+    well, the one whose features sort last. A key or moment that is null finds nothing. Times are
+    exact to the microsecond.
+    """
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: "pd.DataFrame | pyarrow.Table | str | Path | None",
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        """Return a job that joins features to entity rows, each as of the row's moment.
+
+        Args:
+            config: of the feature store.
+            feature_views: the views that the features are of.
+            feature_refs: the features, as ``view:feature``.
+            entity_df: one row per entity keys and moment, as pandas, as Arrow, as the path of a
+                Parquet file, or as an SQL query over the configured warehouse. The moment is the
+                column ``event_timestamp``, or else the only time column; without zone it is UTC.
+                If None, there is a row for each key and timestamp that the views have from
+                start_date to end_date; they must have the same keys.
+            registry: of the feature store.
+            project: the Feast project.
+            full_feature_names: whether features are called ``view__feature``.
+            start_date: for retrieval without entity_df; by default, the longest TTL before the end.
+            end_date: for retrieval without entity_df; by default, now.
+            filter_by_created_timestamp: leave out rows created after the entity row's moment.
+
+        Raises:
+            OfflineDataError: a file, a column or the entity frame is not as it must be; nothing has
+                been computed then.
+
+        """
+        connection = connect(config)
+        requested = _get_requested_feature_views_to_features_dict(
+            feature_refs,
+            feature_views,
+            _get_requested_on_demand_feature_views(feature_refs, project, registry),
+        )[0]
+        views = [
+            JoinedView.open(connection, config, view, features, full_feature_names, index)
+            for index, (view, features) in enumerate(requested.items())
+        ]
+        if entity_df is None:
+            start, end = compute_non_entity_date_range(
+                feature_views, start_date=start_date, end_date=end_date
+            )
+            names = create_spine_from_views(connection, views, start, end)
+        else:
+            names = create_spine(connection, config, entity_df)
+        spine = Spine.of(connection, names)
+        for view in views:
+            view.check(spine)
+        check_names_are_unique(names, views)
+        demanded = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        return AsofRetrievalJob(
+            connection=connection,
+            config=config,
+            spine=spine,
+            views=views,
+            by_created=filter_by_created_timestamp,
+            feature_refs=feature_refs,
+            on_demand_feature_views=demanded,
+            full_feature_names=full_feature_names,
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+    ) -> RetrievalJob:
+        """Return a job for the latest row of each key in a time range, both ends included."""
+        connection = connect(config)
+        source = open_source(connection, config, data_source, f"source '{data_source.name}'")
+        keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
+        times = [timestamp_field, *filter(None, [created_timestamp_column])]
+        values = [*feature_name_columns, *times]
+        source.columns.require([*keys, *values], f"source '{data_source.name}'", "its data")
+        selected = ", ".join(map(quoted, dict.fromkeys([*keys, *values])))
+        condition = in_range(source.columns, timestamp_field, start_date, end_date)
+        rows = f"select {selected} from {source.relation} where {condition}"
+        sql = latest(rows, list(map(quoted, keys)), [*map(quoted, times + feature_name_columns)])
+        if len(keys) < len(join_key_columns):
+            sql = f"select {literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}, * from ({sql})"
+        return QueryJob(connection, config, sql)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """Return a job for all rows in a time range, both ends included, in the source's order."""
+        connection = connect(config)
+        source = open_source(connection, config, data_source, f"source '{data_source.name}'")
+        keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
+        times = [timestamp_field, *filter(None, [created_timestamp_column])]
+        names = list(dict.fromkeys([*keys, *feature_name_columns, *times]))
+        source.columns.require(names, f"source '{data_source.name}'", "its data")
+        selected = list(map(quoted, names))
+        if len(keys) < len(join_key_columns):
+            selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}")
+        return QueryJob(
+            connection,
+            config,
+            f"select {', '.join(selected)} from {source.relation}"
+            f" where {in_range(source.columns, timestamp_field, start_date, end_date)}",
+        )
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeatureView,
+        table: pyarrow.Table,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Append rows to a view's source: to its file, in one rename, or to its folder as a file.
+
+        Raises:
+            OfflineDataError: the columns are not those of the source; nothing was written.
+
+        """
+        what = f"feature view '{feature_view.name}'"
+        with connect(config) as connection:
+            source = open_source(connection, config, feature_view.batch_source, what)
+            if list(source.columns.types) != table.column_names:
+                raise OfflineDataError(
+                    f"{what}: the rows have the columns {', '.join(table.column_names)}, and the"
+                    f" source has {', '.join(source.columns.types)}. Give them these, in order."
+                )
+            casts = ", ".join(
+                f"cast({quoted(name)} as {type_}) as {quoted(name)}"
+                for name, type_ in source.columns.types.items()
+            )
+            connection.register("new_rows", table)
+            rows = f"select {casts} from new_rows"
+            if source.path.is_dir():
+                copy_to_parquet(connection, rows, source.path / f"{uuid.uuid4().hex}.parquet")
+            else:
+                old = f"select * from {source.relation}"
+                copy_to_parquet(connection, f"{old} union all {rows}", source.path)
+        if progress:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: "pyarrow.Table | Path",
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
+    ) -> None:
+        """Add logged features, a table or a folder of Parquet files, to a file destination."""
+        destination = logging_config.destination
+        assert isinstance(destination, FileLoggingDestination)
+        table = pyarrow.parquet.read_table(data) if isinstance(data, Path) else data
+        pyarrow.parquet.write_to_dataset(
+            table,
+            root_path=local_path(config, destination.path),
+            partition_cols=destination.partition_by,
+            basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
+        )
+
+
+def latest(rows: str, keys: list[str], order: list[str]) -> str:
+    """Return SQL of one row for each key: the last in the order of some columns, nulls first."""
+    partition = f"partition by {', '.join(keys)}" if keys else ""
+    descending = ", ".join(f"{column} desc nulls last" for column in order)
+    return (
+        f"select * from ({rows}) qualify row_number() over ({partition} order by {descending}) = 1"
+    )
+
+
+def in_range(columns: Columns, name: str, start: datetime | None, end: datetime | None) -> str:
+    """Return a condition that a time column is from start to end, both included, where given.
+
+    It compares the column as it is, so that Parquet row groups outside are skipped.
+    """
+    type_ = columns.types[name]
+    bare = type_ in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE")
+    column = quoted(name) if bare else columns.utc(name)
+    cast = "timestamptz" if bare and "ZONE" in type_ else "timestamp"
+    bounds = ((">=", start), ("<=", end))
+    conditions = [
+        f"{column} {operator} cast({moment(bound)} as {cast})"
+        for operator, bound in bounds
+        if bound is not None
+    ]
+    return " and ".join(conditions) or "true"
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The entity rows, as the table entity_rows in their order.
+
+    columns: all of them, as the user has them. timestamp: the one that is the moment.
+    """
+
+    columns: Columns
+    timestamp: str
+    row_count: int
+    first: datetime | None  # the earliest and the latest moment, UTC
+    last: datetime | None
+
+    @staticmethod
+    def of(connection: duckdb.DuckDBPyConnection, names: list[str]) -> "Spine":
+        """Look at the table entity_rows, whose columns are to be called by these names."""
+        types = dict(zip(names, describe(connection, "entity_rows").types.values(), strict=True))
+        times = [name for name, type_ in types.items() if type_.startswith(("TIMESTAMP", "DATE"))]
+        if EVENT_TIMESTAMP in types:
+            timestamp = EVENT_TIMESTAMP
+        elif len(times) == 1:
+            timestamp = times[0]
+        else:
+            found = f"the time columns {', '.join(times)}" if times else "no time column"
+            raise OfflineDataError(
+                f"The entity frame has {found}, so its moments are unclear. Call the column that"
+                f" has them {EVENT_TIMESTAMP}."
+            )
+        if not types[timestamp].startswith(("TIMESTAMP", "DATE")) and types[timestamp] != '"NULL"':
+            raise OfflineDataError(
+                f"Column {timestamp} of the entity frame is {types[timestamp]}, and must be a"
+                " timestamp. Convert it."
+            )
+        columns = Columns(types)
+        spine = Spine(columns, timestamp, 0, None, None)
+        moments = f"select {spine.moment_sql} as t from entity_rows"
+        sql = f"select count(*), min(t), max(t) from ({moments})"
+        row_count, first, last = connection.execute(sql).fetchall()[0]
+        return Spine(columns, timestamp, row_count, first, last)
+
+    def sql(self, name: str) -> str:
+        """Return SQL of a column: in the table they are called by their numbers."""
+        return f"c{list(self.columns.types).index(name)}"
+
+    @property
+    def moment_sql(self) -> str:
+        """SQL of the moment: TIMESTAMP, UTC."""
+        inner = Columns({self.sql(self.timestamp): self.columns.types[self.timestamp]})
+        return inner.utc(self.sql(self.timestamp))
+
+
+def create_spine(
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    entity_df: "pd.DataFrame | pyarrow.Table | str | Path",
+) -> list[str]:
+    """Create the table entity_rows, with columns called by numbers; return their real names.
+
+    Raises:
+        OfflineDataError: the frame is of no known kind, or its SQL or file cannot be read.
+
+    """
+    if isinstance(entity_df, pd.DataFrame):
+        entity_df = pyarrow.Table.from_pandas(entity_df, preserve_index=False)
+    if isinstance(entity_df, pyarrow.Table):
+        names = list(entity_df.column_names)
+        frame = entity_df.rename_columns([f"c{number}" for number in range(len(names))])
+        connection.register("entity_frame", frame)
+        connection.execute("create temp table entity_rows as from entity_frame")
+        connection.unregister("entity_frame")
+        return names
+    text = str(entity_df)
+    if isinstance(entity_df, Path) or text.strip().lower().endswith(".parquet"):
+        relation = f"read_parquet({literal(str(local_path(config, text.strip())))})"
+    elif isinstance(entity_df, str):
+        attach_warehouse(connection, config)
+        relation = f"({text.strip().rstrip(';')})"
+    else:
+        raise OfflineDataError(
+            f"The entity frame is a {type(entity_df).__name__}. Give a pandas DataFrame, an Arrow"
+            " table, the path of a Parquet file, or an SQL query."
+        )
+    try:
+        names = list(describe(connection, relation).types)
+        aliases = ", ".join(f"c{number}" for number in range(len(names)))
+        connection.execute(f"create temp table entity_rows as from {relation} as rows({aliases})")
+    except duckdb.Error as error:
+        raise OfflineDataError(
+            f"The entity frame cannot be read: {str(error).splitlines()[0]}. It was: {text}"
+        ) from error
+    return names
+
+
+def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) -> None:
+    """Open the configured warehouse, read-only, as what SQL runs over."""
+    warehouse = config.offline_store.warehouse
+    if warehouse is None:
+        return
+    path = Path(config.repo_path or ".") / warehouse
+    if not path.exists():
+        raise OfflineDataError(
+            f"The warehouse {path} does not exist. Build it, or correct offline_store.warehouse in"
+            " feature_store.yaml."
+        )
+    try:
+        connection.execute(f"attach {literal(str(path))} as warehouse (read_only); use warehouse")
+    except duckdb.Error as error:
+        raise OfflineDataError(
+            f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]}. If dbt is"
+            " running, try again when it is done."
+        ) from error
+
+
+def create_spine_from_views(
+    connection: duckdb.DuckDBPyConnection,
+    views: "list[JoinedView]",
+    start: datetime,
+    end: datetime,
+) -> list[str]:
+    """Create the table entity_rows of every key and timestamp that the views have in a range.
+
+    Returns the names of its columns, which are called by numbers.
+    """
+    keys = [sorted(view.keys.values()) for view in views]
+    if any(other != keys[0] for other in keys):
+        listed = "; ".join(f"{v.name}: {', '.join(k)}" for v, k in zip(views, keys, strict=True))
+        raise OfflineDataError(
+            f"Without an entity frame all views must have the same keys, and they have {listed}."
+            " Ask for them one by one, or give an entity frame."
+        )
+    selects = []
+    for view in views:
+        moments = view.source.columns.utc(view.source.timestamp)
+        columns = [f"{moments} at time zone 'UTC' as {EVENT_TIMESTAMP}"]
+        columns += [
+            f"{quoted(view.source.column(key))} as {quoted(name)}"
+            for key, name in sorted(view.keys.items(), key=lambda item: item[1])
+        ]
+        condition = in_range(view.source.columns, view.source.timestamp, start, end)
+        selects.append(f"select {', '.join(columns)} from {view.source.relation} where {condition}")
+    connection.execute(
+        f"create temp table spine as select distinct * from ({' union all '.join(selects)})"
+        " order by all"
+    )
+    names = [EVENT_TIMESTAMP, *keys[0]]
+    aliases = ", ".join(f"{quoted(name)} as c{number}" for number, name in enumerate(names))
+    connection.execute(f"create temp table entity_rows as select {aliases} from spine")
+    return names
+
+
+def check_names_are_unique(names: list[str], views: "list[JoinedView]") -> None:
+    """Raise OfflineDataError if two columns of the result would have one name."""
+    taken = dict.fromkeys(names, "a column of the entity frame")
+    if len(taken) < len(names):
+        raise OfflineDataError("The entity frame has two columns of one name. Rename one of them.")
+    for view in views:
+        for name in view.outputs:
+            if name in taken:
+                raise OfflineDataError(
+                    f"{name} is {taken[name]} and a feature of '{view.name}'. Rename one of them,"
+                    " or ask with full_feature_names=True."
+                )
+            taken[name] = f"a feature of '{view.name}'"
+
+
+@dataclass(frozen=True)
+class JoinedView:
+    """One feature view of a retrieval.
+
+    keys: the entity column for each join key. features: the columns in the data, in order.
+    outputs: what they are called in the result. table: where the matched features are written.
+    """
+
+    name: str
+    source: Source
+    keys: dict[str, str]
+    features: list[str]
+    outputs: list[str]
+    ttl: timedelta | None
+    table: str
+
+    @staticmethod
+    def open(
+        connection: duckdb.DuckDBPyConnection,
+        config: RepoConfig,
+        view: FeatureView,
+        features: list[str],
+        full_feature_names: bool,
+        index: int,
+    ) -> "JoinedView":
+        """Look at a view's source, and see that it has what is asked of it."""
+        what = f"Feature view '{view.name}'"
+        source = open_source(connection, config, view.batch_source, what)
+        aliases = view.projection.join_key_map or {}
+        names = [c.name for c in view.entity_columns if c.name != DUMMY_ENTITY_ID]
+        prefix = f"{view.projection.name_alias or view.name}__" if full_feature_names else ""
+        joined = JoinedView(
+            name=view.name,
+            source=source,
+            keys={name: aliases.get(name, name) for name in names},
+            features=[source.column(name) for name in features],
+            outputs=[f"{prefix}{name}" for name in features],
+            ttl=view.ttl or None,
+            table=f"view_{index}",
+        )
+        times = [source.timestamp, *filter(None, [source.created])]
+        needed = [*map(source.column, names), *joined.features, *times]
+        source.columns.require(needed, what, str(source.path))
+        return joined
+
+    def check(self, spine: Spine) -> None:
+        """Raise OfflineDataError if the entity frame lacks a key of this view."""
+        missing = [name for name in self.keys.values() if name not in spine.columns.types]
+        if missing:
+            raise OfflineDataError(
+                f"The entity frame has no column {', '.join(missing)}, which feature view"
+                f" '{self.name}' is looked up by. It has: {', '.join(spine.columns.types)}."
+            )
+
+    def match(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> None:
+        """Write the table of matched features: a row per entity row, in their order."""
+        outputs = ", ".join(f"f{number}" for number in range(len(self.features)))
+        if self.ttl is not None:
+            alive = f"rows.moment <= facts.ts + {interval(self.ttl)}"
+            outputs = ", ".join(
+                f"case when {alive} then f{number} end as f{number}"
+                for number in range(len(self.features))
+            )
+        conditions = [
+            f"rows.{spine.sql(name)} = facts.k{number}"
+            for number, name in enumerate(self.keys.values())
+        ]
+        usable = "facts.usable" if by_created and self.source.created else "facts.ts"
+        conditions.append(f"rows.moment >= {usable}")
+        keys = "".join(f", {spine.sql(name)}" for name in dict.fromkeys(self.keys.values()))
+        rows = f"select rowid as position, {spine.moment_sql} as moment{keys} from entity_rows"
+        connection.execute(
+            f"create or replace temp table {self.table} as select {outputs} from ({rows}) as rows"
+            f" asof left join ({self.facts(connection, spine, by_created)}) as facts"
+            f" on {' and '.join(conditions)} order by rows.position"
+        )
+
+    def facts(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
+        """Return SQL of the feature rows that may be matched, one for each key and moment.
+
+        Columns: k0, k1 ... the keys, ts, f0, f1 ... the features; and if rows count from their
+        creation on, usable: from when on this is the best row of its key.
+        """
+        columns = self.source.columns
+        keys = [f"k{number}" for number in range(len(self.keys))]
+        features = [f"f{number}" for number in range(len(self.features))]
+        selected = [
+            f"{quoted(self.source.column(name))} as {key}"
+            for key, name in zip(keys, self.keys, strict=True)
+        ]
+        selected.append(f"{columns.utc(self.source.timestamp)} as ts")
+        selected += [
+            f"{quoted(name)} as {feature}"
+            for feature, name in zip(features, self.features, strict=True)
+        ]
+        start = spine.first - self.ttl if spine.first and self.ttl else None
+        condition = in_range(columns, self.source.timestamp, start, spine.last)
+        if spine.row_count * FEW_ENTITY_ROWS < self.source.row_count:
+            for name, entity in self.keys.items():
+                column = quoted(self.source.column(name))
+                condition += f" and {column} in (select {spine.sql(entity)} from entity_rows)"
+        relation = f"{self.source.relation} where {condition}"
+
+        if self.source.created:
+            selected.append(f"{columns.utc(self.source.created)} as created")
+        rows = f"select {', '.join(selected)} from {relation}"
+        if by_created and self.source.created:
+            # At each moment at which a row becomes usable, the best of those usable so far.
+            ordered = [f"h{f} := {f} is not null, {f} := {f}" for f in features]
+            best = ", ".join(["ts := ts", "created := created", *ordered])
+            partition = f"partition by {', '.join(keys)}" if keys else ""
+            unpacked = ["usable", "best.ts as ts", *(f"best.{f} as {f}" for f in features)]
+            return (
+                f"select distinct {', '.join(keys + unpacked)} from (select *,"
+                f" max(struct_pack({best})) over ({partition} order by usable) as best"
+                f" from (select *, greatest(ts, created) as usable from ({rows})"
+                " where created is not null))"
+            )
+        group = ", ".join([*keys, "ts"])
+        (has_ties,) = connection.execute(
+            f"select exists (select 1 from ({rows}) group by {group} having count(*) > 1)"
+        ).fetchall()[0]
+        if has_ties:
+            return latest(rows, [*keys, "ts"], ["created"] * bool(self.source.created) + features)
+        return rows
+
+
+class AsofRetrievalJob(RetrievalJob):
+    """A training set, computed when it is first asked for; it holds a DuckDB until it goes."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        config: RepoConfig,
+        spine: Spine,
+        views: list[JoinedView],
+        by_created: bool,
+        feature_refs: list[str],
+        on_demand_feature_views: list[OnDemandFeatureView],
+        full_feature_names: bool,
+    ) -> None:
+        self._connection = connection
+        self._config = config
+        self._spine = spine
+        self._views = views
+        self._by_created = by_created
+        self._feature_refs = feature_refs
+        self._on_demand_feature_views = on_demand_feature_views
+        self._full_feature_names = full_feature_names
+        self._is_matched = False
+
+    def _matched(self) -> str:
+        """Match every view, once; return SQL of the whole."""
+        if not self._is_matched:
+            for view in self._views:
+                view.match(self._connection, self._spine, self._by_created)
+            self._is_matched = True
+        return self.to_sql()
+
+    @property
+    def _names(self) -> list[str]:
+        return [
+            *self._spine.columns.types,
+            *(name for view in self._views for name in view.outputs),
+        ]
+
+    def to_sql(self) -> str:
+        """Return the SQL that lays the tables side by side; its columns are called by position."""
+        tables = ["entity_rows", *(view.table for view in self._views)]
+        numbered = [f"entity_rows.c{number}" for number in range(len(self._spine.columns.types))]
+        numbered += [
+            f"{view.table}.f{number}"
+            for view in self._views
+            for number in range(len(view.features))
+        ]
+        columns = ", ".join(f"{column} as n{index}" for index, column in enumerate(numbered))
+        return f"select {columns} from {' positional join '.join(tables)}"
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        table = self._connection.sql(self._matched()).to_arrow_table()
+        return table.rename_columns(self._names)
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return to_pandas(self._to_arrow_internal(timeout))
+
+    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
+        """Return the training set as pandas; integers and booleans with gaps stay what they are."""
+        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
+
+    def to_arrow_batches(self, rows_per_batch: int = 1_000_000) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the training set in batches, for sets that are larger than memory.
+
+        Raises:
+            OfflineDataError: on-demand features are asked for; they need the whole set.
+
+        """
+        if self._on_demand_feature_views:
+            raise OfflineDataError("On-demand features cannot be streamed. Use to_arrow or to_df.")
+        reader = self._connection.sql(self._matched()).to_arrow_reader(rows_per_batch)
+        for batch in reader:
+            yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the training set to a Parquet file, without holding it in memory, in one rename."""
+        if self._on_demand_feature_views:
+            self._connection.register("whole", self.to_arrow())
+            sql = "from whole"
+        else:
+            columns = ", ".join(
+                f"n{index} as {quoted(name)}" for index, name in enumerate(self._names)
+            )
+            sql = f"select {columns} from ({self._matched()})"
+        persist(self._connection, self._config, sql, storage, allow_overwrite)
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether features are called ``view__feature``."""
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """The on-demand feature views that are computed on top."""
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata:
+        """What was asked for, and the range of its moments."""
+        return RetrievalMetadata(
+            features=self._feature_refs,
+            keys=[name for name in self._spine.columns.types if name != self._spine.timestamp],
+            min_event_timestamp=self._spine.first,
+            max_event_timestamp=self._spine.last,
+        )
+
+
+class QueryJob(RetrievalJob):
+    """A query over one source."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
+        self._connection = connection
+        self._config = config
+        self._sql = sql
+
+    def to_sql(self) -> str:
+        """Return the query."""
+        return self._sql
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        return self._connection.sql(self._sql).to_arrow_table()
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return to_pandas(self._to_arrow_internal(timeout))
+
+    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
+        """Return the rows as pandas; integers and booleans with gaps stay what they are."""
+        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
+        persist(self._connection, self._config, self._sql, storage, allow_overwrite)
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Features are called as they are."""
+        return False
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """There are none."""
+        return []
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """There is none."""
+        return None
+
+
+def to_pandas(table: pyarrow.Table) -> pd.DataFrame:
+    """Return a table as pandas; integers and booleans with nulls become pandas' nullable types."""
+    frame = table.to_pandas(integer_object_nulls=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count and column.type in INTEGERS:
+            frame[name] = column.to_pandas(types_mapper=INTEGERS.get)
+    return frame
+
+
+def persist(
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    sql: str,
+    storage: SavedDatasetStorage,
+    allow_overwrite: bool,
+) -> None:
+    """Write a query's rows to the Parquet file of a saved dataset.
+
+    Raises:
+        SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
+
+    """
+    source = storage.to_data_source()
+    assert isinstance(source, FileSource)
+    path = local_path(config, source.path)
+    if path.exists() and not allow_overwrite:
+        raise SavedDatasetLocationAlreadyExists(location=str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    copy_to_parquet(connection, sql, path)
+
+
+def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+    """Write a query's rows to a Parquet file, which appears or changes in one rename."""
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        connection.execute(
+            f"copy ({sql}) to {literal(str(new))} (format parquet, compression zstd)"
+        )
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

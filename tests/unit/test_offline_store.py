@@ -1,0 +1,558 @@
+"""The offline store against a brute-force oracle in plain Python, and what it says of bad input."""
+
+import gc
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pytest
+from feast import Entity, FeatureView, Field, FileSource, ValueType
+from feast.errors import SavedDatasetLocationAlreadyExists
+from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+from feast.types import Int64
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from martfeast.offline_store import (
+    DuckDBAsofOfflineStore,
+    DuckDBAsofOfflineStoreConfig,
+    OfflineDataError,
+)
+from pyarrow import parquet
+
+STORE = DuckDBAsofOfflineStore
+Row = dict[str, Any]
+START = datetime(2026, 3, 1)
+
+
+class NoRegistry:
+    """A registry without on-demand feature views."""
+
+    def list_on_demand_feature_views(self, *_: object, **__: object) -> list[object]:
+        return []
+
+
+def config_of(folder: Path, **options: Any) -> Any:
+    return SimpleNamespace(
+        repo_path=folder, project="test", offline_store=DuckDBAsofOfflineStoreConfig(**options)
+    )
+
+
+def view_of(
+    name: str,
+    path: str,
+    keys: list[str],
+    features: list[str],
+    *,
+    ttl: timedelta | None = None,
+    created: str | None = "created",
+    mapping: dict[str, str] | None = None,
+    join_key_map: dict[str, str] | None = None,
+) -> FeatureView:
+    entities = [
+        Entity(name=f"e_{key}", join_keys=[key], value_type=ValueType.INT64) for key in keys
+    ]
+    view = FeatureView(
+        name=name,
+        entities=entities,
+        schema=[
+            *(Field(name=key, dtype=Int64) for key in keys),
+            *(Field(name=feature, dtype=Int64) for feature in features),
+        ],
+        source=FileSource(
+            name=name,
+            path=path,
+            timestamp_field="ts",
+            created_timestamp_column=created or "",
+            field_mapping=mapping,
+        ),
+        ttl=ttl or timedelta(0),
+    )
+    view.entity_columns = [Field(name=key, dtype=Int64) for key in keys]
+    if join_key_map:
+        view = view.with_join_key_map(join_key_map)
+    return view
+
+
+def retrieve(
+    folder: Path, views: list[FeatureView], refs: list[str], entity_df: Any, **options: Any
+):
+    settings_ = options.pop("settings", {})
+    return STORE.get_historical_features(
+        config_of(folder, **settings_),
+        views,
+        refs,
+        entity_df,
+        NoRegistry(),
+        "test",
+        options.pop("full_feature_names", False),
+        **options,
+    )
+
+
+# The oracle
+
+
+@dataclass
+class Case:
+    """Random tables: feature rows of two views, entity rows, and how to join them."""
+
+    facts: list[list[Row]]
+    entities: list[Row]
+    ttls: list[timedelta | None]
+    by_created: bool
+
+
+def oracle(case: Case) -> list[Row]:
+    """For each entity row, in order, look at every feature row there is."""
+    found = []
+    for entity in case.entities:
+        row: Row = {}
+        for number, (facts, ttl) in enumerate(zip(case.facts, case.ttls, strict=True)):
+            best: tuple[Any, ...] | None = None
+            for fact in facts:
+                if None in (fact["k"], fact["ts"], entity["k"], entity["event_timestamp"]):
+                    continue
+                if fact["k"] != entity["k"] or fact["ts"] > entity["event_timestamp"]:
+                    continue
+                if case.by_created and (
+                    fact["created"] is None or fact["created"] > entity["event_timestamp"]
+                ):
+                    continue
+                rank = tuple(
+                    (value is not None, value)
+                    if value is not None
+                    else (False, datetime.min if key == "created" else -1)
+                    for key, value in ((key, fact[key]) for key in ("ts", "created", "a", "b"))
+                )
+                if best is None or rank > best:
+                    best = rank
+            alive = best is not None and (
+                ttl is None or entity["event_timestamp"] <= best[0][1] + ttl
+            )
+            for position, name in enumerate(("a", "b"), 2):
+                has, value = best[position] if alive and best else (False, None)
+                row[f"{name}{number}"] = value if has else None
+        found.append(row)
+    return found
+
+
+moments = st.one_of(
+    st.none(),
+    st.integers(0, 6).map(lambda n: START + timedelta(hours=n)),
+    st.integers(0, 6 * 3600 * 10**6).map(lambda n: START + timedelta(microseconds=n)),
+)
+keys = st.one_of(st.none(), st.integers(1, 3))
+facts = st.lists(
+    st.fixed_dictionaries(
+        {
+            "k": keys,
+            "ts": moments,
+            "created": moments,
+            "a": st.one_of(st.none(), st.integers(0, 4)),
+            "b": st.one_of(st.none(), st.integers(0, 4)),
+        }
+    ),
+    max_size=25,
+)
+entities = st.lists(
+    st.fixed_dictionaries({"k": keys, "event_timestamp": moments, "n": st.integers(0, 9)}),
+    max_size=25,
+)
+ttls = st.one_of(
+    st.none(),
+    st.integers(1, 4).map(lambda hours: timedelta(hours=hours)),
+    st.just(timedelta(microseconds=1)),
+)
+cases = st.builds(
+    Case,
+    st.tuples(facts, facts).map(list),
+    entities,
+    st.tuples(ttls, ttls).map(list),
+    st.booleans(),
+)
+
+SCHEMA = pa.schema(
+    [
+        ("k", pa.int64()),
+        ("ts", pa.timestamp("us")),
+        ("created", pa.timestamp("us")),
+        ("a", pa.int64()),
+        ("b", pa.int64()),
+    ]
+)
+ENTITY_SCHEMA = pa.schema(
+    [("k", pa.int64()), ("event_timestamp", pa.timestamp("us")), ("n", pa.int64())]
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(case=cases, is_zoned=st.booleans(), as_pandas=st.booleans())
+def test_the_store_finds_what_the_oracle_finds(tmp_path, case, is_zoned, as_pandas):
+    views = []
+    for number, rows in enumerate(case.facts):
+        table = pa.Table.from_pylist(rows, SCHEMA)
+        if is_zoned:  # the same moments, written with a zone
+            for column in ("ts", "created"):
+                index = table.column_names.index(column)
+                zoned = table[column].cast(pa.timestamp("us", "UTC"))
+                table = table.set_column(index, column, zoned)
+        table = table.rename_columns(["k", "ts", "created", f"a{number}", f"b{number}"])
+        parquet.write_table(table, tmp_path / f"v{number}.parquet")
+        names = [f"a{number}", f"b{number}"]
+        path = f"v{number}.parquet"
+        views.append(view_of(f"v{number}", path, ["k"], names, ttl=case.ttls[number]))
+    spine: Any = pa.Table.from_pylist(case.entities, ENTITY_SCHEMA)
+    if as_pandas:
+        spine = spine.to_pandas()
+        spine["event_timestamp"] = pd.to_datetime(spine["event_timestamp"], utc=True)
+    job = retrieve(
+        tmp_path,
+        views,
+        ["v0:a0", "v0:b0", "v1:a1", "v1:b1"],
+        spine,
+        filter_by_created_timestamp=case.by_created,
+    )
+    table = job.to_arrow()
+    assert table.num_rows == len(case.entities)
+    assert table["n"].to_pylist() == [row["n"] for row in case.entities]
+    assert table.select(["a0", "b0", "a1", "b1"]).to_pylist() == oracle(case)
+    assert {table.schema.field(name).type for name in ("a0", "b0", "a1", "b1")} == {pa.int64()}
+
+
+# Made cases
+
+
+@pytest.fixture
+def facts_file(tmp_path: Path) -> Path:
+    duckdb.execute(
+        f"""
+        copy (
+            from (values
+                (1::bigint, timestamp '2026-03-01', timestamp '2026-03-01 01:00:00', 10::bigint),
+                (1, timestamp '2026-03-02 00:00:00', timestamp '2026-03-05 00:00:00', 20),
+                (2, timestamp '2026-03-01 00:00:00', timestamp '2026-03-01 00:00:00', null)
+            ) as t (k, ts, created, trips)
+        ) to '{tmp_path}/facts.parquet' (format parquet)
+        """
+    )
+    return tmp_path / "facts.parquet"
+
+
+def entity_rows(*rows: tuple[int | None, str | None]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "k": pd.array([key for key, _ in rows], dtype="Int64"),
+            "event_timestamp": pd.to_datetime([at for _, at in rows], utc=True),
+        }
+    )
+
+
+def test_one_row_per_entity_row_in_their_order_with_integers(facts_file, tmp_path):
+    spine = entity_rows((2, "2026-03-03"), (1, "2026-03-03"), (9, "2026-03-03"), (1, "2026-03-03"))
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    frame = retrieve(tmp_path, [view], ["v:trips"], spine).to_df()
+    assert frame["k"].tolist() == [2, 1, 9, 1]
+    assert frame["trips"].dtype == pd.Int64Dtype()
+    assert frame["trips"].fillna(-1).tolist() == [-1, 20, -1, 20]
+    full = retrieve(tmp_path, [view], ["v:trips"], spine.iloc[[1]]).to_df()
+    assert full["trips"].dtype == "int64"
+
+
+def test_the_entity_frame_is_not_changed(facts_file, tmp_path):
+    """Columns of any type come back as they were, the moment with its zone."""
+    spine = entity_rows((1, "2026-03-03 00:00:00.123456"))
+    spine["event_timestamp"] = spine["event_timestamp"].dt.tz_convert("Asia/Tokyo")
+    spine["label"] = ["late"]
+    spine["A"], spine["a"] = [1.5], [True]
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    frame = retrieve(tmp_path, [view], ["v:trips"], spine).to_df()
+    assert list(frame.columns) == ["k", "event_timestamp", "label", "A", "a", "trips"]
+    assert frame["event_timestamp"].iloc[0] == spine["event_timestamp"].iloc[0]
+    assert (frame["A"].iloc[0], frame["a"].iloc[0]) == (1.5, True)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_the_machines_zone_does_not_matter(facts_file, tmp_path, zone):
+    script = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_offline_store import *
+view = view_of("v", "facts.parquet", ["k"], ["trips"])
+spine = pa.table({{"k": [1, 1], "event_timestamp": pa.array(
+    [datetime(2026, 3, 1, 23, 59, 59, 999999), datetime(2026, 3, 2)], pa.timestamp("us"))}})
+job = retrieve(Path({str(tmp_path)!r}), [view], ["v:trips"], spine)
+print(job.to_arrow()["trips"].to_pylist())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TZ": zone},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[10, 20]\n"
+
+
+@pytest.mark.parametrize("name", ["trips_y", "rn", "entity_row_id", "n o'clock", 'say "hi"', "k0"])
+def test_any_column_name_works(tmp_path, name):
+    table = pa.table({"k": [1], "ts": [START], name: [7]})
+    parquet.write_table(table, tmp_path / "odd.parquet")
+    view = view_of("v", "odd.parquet", ["k"], [name], created=None)
+    frame = retrieve(tmp_path, [view], [f"v:{name}"], entity_rows((1, "2026-03-03"))).to_df()
+    assert frame[name].tolist() == [7]
+
+
+def test_a_name_may_be_that_of_an_entity_column_with_full_names_on(facts_file, tmp_path):
+    spine = entity_rows((1, "2026-03-03")).assign(trips=[99])
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    frame = retrieve(tmp_path, [view], ["v:trips"], spine, full_feature_names=True).to_df()
+    assert (frame["trips"].tolist(), frame["v__trips"].tolist()) == ([99], [20])
+    with pytest.raises(OfflineDataError, match="trips is a column of the entity frame and a feat"):
+        retrieve(tmp_path, [view], ["v:trips"], spine)
+
+
+def test_join_key_aliases_and_mapped_fields(facts_file, tmp_path):
+    view = view_of(
+        "v", "facts.parquet", ["key"], ["rides"],
+        mapping={"k": "key", "trips": "rides"}, join_key_map={"key": "origin"},
+    )  # fmt: skip
+    spine = entity_rows((1, "2026-03-03")).rename(columns={"k": "origin"})
+    frame = retrieve(tmp_path, [view], ["v:rides"], spine).to_df()
+    assert frame["rides"].tolist() == [20]
+
+
+def test_a_view_without_entities(tmp_path):
+    times = [START, START + timedelta(days=1)]
+    parquet.write_table(pa.table({"ts": times, "load": [1, 2]}), tmp_path / "world.parquet")
+    view = view_of("world", "world.parquet", [], ["load"], created=None)
+    spine = entity_rows((1, "2026-02-28"), (2, "2026-03-01"), (3, "2026-03-05"))
+    frame = retrieve(tmp_path, [view], ["world:load"], spine).to_df()
+    assert frame["load"].fillna(-1).tolist() == [-1, 1, 2]
+
+
+def test_entity_rows_from_sql_a_file_and_arrow(facts_file, tmp_path):
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    spine = entity_rows((1, "2026-03-03"), (2, "2026-03-03"))
+    spine.to_parquet(tmp_path / "spine.parquet")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("create schema marts; create table marts.asked as from spine")
+    expected = retrieve(tmp_path, [view], ["v:trips"], spine).to_df()
+    for entity_df in (
+        pa.Table.from_pandas(spine),
+        "spine.parquet",
+        tmp_path / "spine.parquet",
+        "select * from marts.asked order by k;",
+    ):
+        job = retrieve(
+            tmp_path, [view], ["v:trips"], entity_df, settings={"warehouse": "warehouse.duckdb"}
+        )
+        pd.testing.assert_frame_equal(job.to_df(), expected, check_dtype=False)
+        assert job.metadata.min_event_timestamp == datetime(2026, 3, 3)
+        assert job.metadata.keys == ["k"]
+
+
+def test_without_an_entity_frame_there_is_a_row_for_each_key_and_timestamp(facts_file, tmp_path):
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    job = retrieve(
+        tmp_path, [view], ["v:trips"], None,
+        start_date=datetime(2026, 3, 1, 12), end_date=datetime(2026, 3, 2, tzinfo=UTC),
+    )  # fmt: skip
+    assert job.to_arrow().to_pylist() == [
+        {"event_timestamp": datetime(2026, 3, 2, tzinfo=UTC), "k": 1, "trips": 20}
+    ]
+    other = view_of("w", "facts.parquet", ["trips"], ["k"])
+    with pytest.raises(OfflineDataError, match="all views must have the same keys"):
+        retrieve(tmp_path, [view, other], ["v:trips", "w:k"], None, start_date=START)
+
+
+def test_many_views_are_joined_side_by_side(tmp_path):
+    views, refs = [], []
+    for number in range(50):
+        names = [f"f_{number}_{feature}" for feature in range(20)]
+        columns = {name: [number * 100 + index] for index, name in enumerate(names)}
+        table = pa.table({"k": [number % 3], "ts": [START], **columns})
+        parquet.write_table(table, tmp_path / f"v{number}.parquet")
+        views.append(view_of(f"v{number}", f"v{number}.parquet", ["k"], names, created=None))
+        refs += [f"v{number}:{name}" for name in names]
+    spine = entity_rows(*((n % 3, "2026-03-03") for n in range(300)))
+    table = retrieve(tmp_path, views, refs, spine).to_arrow()
+    assert (table.num_rows, table.num_columns) == (300, 1002)
+    for number in (0, 1, 2, 49):
+        column = table[f"f_{number}_19"].to_pylist()
+        assert column == [number * 100 + 19 if n % 3 == number % 3 else None for n in range(300)]
+
+
+def test_few_entity_rows_of_a_long_history(tmp_path):
+    """Where other keys' rows are left out first, the answer is the same."""
+    rows = 20_000
+    table = pa.table(
+        {
+            "k": [n % 1000 for n in range(rows)],
+            "ts": [START + timedelta(minutes=n) for n in range(rows)],
+            "n": list(range(rows)),
+        }
+    )
+    parquet.write_table(table, tmp_path / "long.parquet")
+    view = view_of("v", "long.parquet", ["k"], ["n"], created=None)
+    spine = entity_rows(*((n, "2026-03-10") for n in (5, 6, None, 2000)))
+    found = retrieve(tmp_path, [view], ["v:n"], spine).to_arrow()["n"].to_pylist()
+    at = int((datetime(2026, 3, 10) - START) / timedelta(minutes=1))
+    assert found == [max(n for n in range(k, at + 1, 1000)) for k in (5, 6)] + [None, None]
+
+
+def test_more_than_fits_in_memory_spills(tmp_path):
+    duckdb.execute(
+        "copy (select i as k, timestamp '2026-03-01' as ts, i as n, repeat('x', 100) as t"
+        f" from range(1000000) r(i)) to '{tmp_path}/big.parquet' (format parquet)"
+    )
+    duckdb.execute(
+        "copy (select 999999 - i as k, timestamp '2026-03-02' as event_timestamp"
+        f" from range(1000000) r(i)) to '{tmp_path}/spine.parquet' (format parquet)"
+    )
+    view = view_of("v", "big.parquet", ["k"], ["n", "t"], created=None)
+    job = retrieve(
+        tmp_path, [view], ["v:n", "v:t"], "spine.parquet",
+        settings={"memory_limit": "100MB", "threads": 1, "spill_directory": "spill"},
+    )  # fmt: skip
+    job.persist(SavedDatasetFileStorage(path="out.parquet"))
+    spilled = list((tmp_path / "spill").rglob("*.tmp"))
+    del job
+    gc.collect()
+    assert spilled
+    assert list((tmp_path / "spill").rglob("*")) == []
+    assert duckdb.sql(
+        f"select count(*), bool_and(n = k and length(t) = 100) from '{tmp_path}/out.parquet'"
+    ).fetchall() == [(1_000_000, True)]
+
+
+def test_persist_is_one_rename_and_does_not_overwrite_unasked(facts_file, tmp_path):
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    job = retrieve(tmp_path, [view], ["v:trips"], entity_rows((1, "2026-03-03")))
+    storage = SavedDatasetFileStorage(path="sets/one.parquet")
+    job.persist(storage)
+    assert parquet.read_table(tmp_path / "sets/one.parquet")["trips"].to_pylist() == [20]
+    with pytest.raises(SavedDatasetLocationAlreadyExists):
+        job.persist(storage)
+    job.persist(storage, allow_overwrite=True)
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == ["one.parquet"]
+
+
+def test_batches(facts_file, tmp_path):
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    spine = entity_rows(*((1, "2026-03-03") for _ in range(5000)))
+    batches = list(retrieve(tmp_path, [view], ["v:trips"], spine).to_arrow_batches(2048))
+    assert sum(batch.num_rows for batch in batches) == 5000
+    assert len(batches) > 1
+    assert batches[0].schema.names == ["k", "event_timestamp", "trips"]
+
+
+# Sources
+
+
+def pull(method: str, tmp_path: Path, **options: Any) -> list[Row]:
+    source = FileSource(name="s", path="facts.parquet", timestamp_field="ts")
+    job = getattr(STORE, method)(
+        config_of(tmp_path),
+        source,
+        options.pop("keys", ["k"]),
+        ["trips"],
+        "ts",
+        options.pop("created", "created"),
+        options.pop("start", datetime(2026, 3, 1)),
+        options.pop("end", datetime(2026, 3, 2)),
+    )
+    return job.to_arrow().to_pylist()
+
+
+def test_pull_latest_and_pull_all(facts_file, tmp_path):
+    latest = pull("pull_latest_from_table_or_query", tmp_path)
+    assert sorted((row["k"], row["trips"]) for row in latest) == [(1, 20), (2, None)]
+    before = pull("pull_latest_from_table_or_query", tmp_path, end=datetime(2026, 3, 1, 12))
+    assert sorted((row["k"], row["trips"]) for row in before) == [(1, 10), (2, None)]
+    assert pull("pull_latest_from_table_or_query", tmp_path, end=datetime(2026, 2, 1)) == []
+    everything = pull("pull_all_from_table_or_query", tmp_path, start=None, end=None)
+    assert [row["trips"] for row in everything] == [10, 20, None]
+    assert list(everything[0]) == ["k", "trips", "ts", "created"]
+    part = pull("pull_all_from_table_or_query", tmp_path, start=datetime(2026, 3, 2, tzinfo=UTC))
+    assert [row["trips"] for row in part] == [20]
+
+
+def test_pull_latest_of_a_view_without_entities(facts_file, tmp_path):
+    (row,) = pull("pull_latest_from_table_or_query", tmp_path, keys=["__dummy_id"])
+    assert (row["__dummy_id"], row["trips"]) == ("", 20)
+
+
+def test_the_latest_of_rows_with_one_timestamp_was_created_last(tmp_path):
+    rows = [
+        {"k": 1, "ts": START, "created": None, "trips": 9},
+        {"k": 1, "ts": START, "created": START, "trips": 1},
+        {"k": 1, "ts": START, "created": START, "trips": None},
+        {"k": 1, "ts": START, "created": START, "trips": 2},
+    ]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "facts.parquet")
+    (row,) = pull("pull_latest_from_table_or_query", tmp_path)
+    assert row["trips"] == 2
+
+
+def test_offline_write_batch_appends_to_a_file_and_to_a_folder(facts_file, tmp_path):
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    rows = pa.table({"k": [3], "ts": [START], "created": [START], "trips": [30]})
+    told: list[int] = []
+    STORE.offline_write_batch(config_of(tmp_path), view, rows, told.append)
+    assert parquet.read_table(facts_file)["trips"].to_pylist() == [10, 20, None, 30]
+    assert told == [1]
+
+    (tmp_path / "folder").mkdir()
+    facts_file.rename(tmp_path / "folder/part.parquet")
+    view = view_of("v", "folder", ["k"], ["trips"])
+    STORE.offline_write_batch(config_of(tmp_path), view, rows, None)
+    spine = entity_rows((3, "2026-03-03"))
+    assert retrieve(tmp_path, [view], ["v:trips"], spine).to_df()["trips"].tolist() == [30]
+
+    before = sorted((tmp_path / "folder").iterdir())
+    with pytest.raises(OfflineDataError, match="the rows have the columns k, ts"):
+        STORE.offline_write_batch(config_of(tmp_path), view, rows.select(["k", "ts"]), None)
+    assert sorted((tmp_path / "folder").iterdir()) == before
+
+
+# What it says of bad input, before any work
+
+
+def test_what_is_missing_is_named(facts_file, tmp_path):
+    spine = entity_rows((1, "2026-03-03"))
+    gone = view_of("gone", "no.parquet", ["k"], ["trips"])
+    with pytest.raises(OfflineDataError, match=r"'gone': .*no\.parquet cannot be read as Parquet"):
+        retrieve(tmp_path, [gone], ["gone:trips"], spine)
+    (tmp_path / "text.parquet").write_text("not parquet")
+    bad = view_of("bad", "text.parquet", ["k"], ["trips"])
+    with pytest.raises(OfflineDataError, match=r"'bad': .*text\.parquet cannot be read as Parquet"):
+        retrieve(tmp_path, [bad], ["bad:trips"], spine)
+    less = view_of("less", "facts.parquet", ["k"], ["trips", "fares"])
+    with pytest.raises(OfflineDataError, match=r"'less': .* has no column fares\. It has: k, ts"):
+        retrieve(tmp_path, [less], ["less:fares"], spine)
+    view = view_of("v", "facts.parquet", ["k"], ["trips"])
+    with pytest.raises(OfflineDataError, match="no column k, which feature view 'v' is looked up"):
+        retrieve(tmp_path, [view], ["v:trips"], spine.rename(columns={"k": "key"}))
+    with pytest.raises(OfflineDataError, match="has no time column, so its moments are unclear"):
+        retrieve(tmp_path, [view], ["v:trips"], spine[["k"]])
+    two = spine.rename(columns={"event_timestamp": "at"}).assign(other=spine["event_timestamp"])
+    with pytest.raises(OfflineDataError, match="has the time columns at, other, so its moments"):
+        retrieve(tmp_path, [view], ["v:trips"], two)
+    with pytest.raises(OfflineDataError, match=r"cannot be read: .*Table with name asked"):
+        retrieve(tmp_path, [view], ["v:trips"], "select * from asked")
+    with pytest.raises(OfflineDataError, match=r"The warehouse .* does not exist"):
+        retrieve(tmp_path, [view], ["v:trips"], "select 1", settings={"warehouse": "none.duckdb"})
+    with pytest.raises(OfflineDataError, match="The entity frame is a list"):
+        retrieve(tmp_path, [view], ["v:trips"], [1])
