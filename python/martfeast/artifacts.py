@@ -33,6 +33,40 @@ class Artifacts:
     packages_path: Path
     settings: dict[str, Any]
 
+    def code_checksum(self, unique_id: str) -> str:
+        """Return the MD5 of what a node runs, as the dbt package's macro of this name has it.
+
+        It covers the node's file and materialization, for a test its settings and arguments, the
+        macros it calls (dbt's own left out), and the ephemeral models that are part of it.
+        """
+        nodes = self.manifest["nodes"]
+        node = nodes[unique_id]
+        config = node["config"]
+        parts = [node["checksum"]["checksum"] or "", config["materialized"]]
+        if node["resource_type"] == "test":
+            settings = ("severity", "where", "limit", "warn_if", "error_if", "fail_calc")
+            parts += [str(config[key]) for key in settings]
+            arguments = (node.get("test_metadata") or {}).get("kwargs", {})
+            parts.append(json.dumps(arguments, sort_keys=True))
+        parts += [
+            self.manifest["macros"][macro_id]["macro_sql"]
+            for macro_id in sorted(self._macros(node["depends_on"]["macros"], set()))
+        ]
+        parts += [
+            self.code_checksum(parent)
+            for parent in sorted(node["depends_on"].get("nodes", []))
+            if parent in nodes and nodes[parent]["config"]["materialized"] == "ephemeral"
+        ]
+        return hashlib.md5("\n".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+    def _macros(self, macro_ids: list[str], found: set[str]) -> set[str]:
+        own = {"dbt", f"dbt_{self.manifest['metadata'].get('adapter_type')}"}
+        for macro_id in macro_ids:
+            if macro_id not in found and macro_id.split(".")[1] not in own:
+                found.add(macro_id)
+                self._macros(self.manifest["macros"][macro_id]["depends_on"]["macros"], found)
+        return found
+
     def file_of(self, package: str, path: str) -> str:
         """Return a dbt package's file, relative to the project; packages are installed below it."""
         if package == self.manifest["metadata"]["project_name"]:

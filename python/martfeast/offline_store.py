@@ -917,7 +917,7 @@ def persist(
     storage: SavedDatasetStorage,
     allow_overwrite: bool,
 ) -> None:
-    """Write a query's rows to the Parquet file of a saved dataset.
+    """Write a query's rows to a saved dataset: to its Parquet file, or to its folder as one.
 
     Raises:
         SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
@@ -928,8 +928,15 @@ def persist(
     path = local_path(config, source.path)
     if path.exists() and not allow_overwrite:
         raise SavedDatasetLocationAlreadyExists(location=str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    copy_to_parquet(connection, sql, path)
+    if path.suffix == ".parquet" and not path.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copy_to_parquet(connection, sql, path)
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    old = list(path.glob("**/*.parquet"))
+    copy_to_parquet(connection, sql, path / f"{uuid.uuid4().hex}.parquet")
+    for file in old:
+        file.unlink()
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:

@@ -13,8 +13,16 @@ from martfeast.artifacts import Artifacts
 from martfeast.declaration import Exposure, Mart
 from martfeast.meta import FEAST, feast_meta
 from martfeast.problems import Problem, ProblemLog, did_you_mean
-from martfeast.release import Release, Verdict, column_differences
+from martfeast.release import PublishedVersion, Release, Verdict, column_differences
 from martfeast.source_lines import Place
+
+# Generic tests that say that columns are unique together, with the argument that names the columns.
+UNIQUENESS_TESTS = {
+    "unique": "column_name",
+    "unique_grain": "columns",
+    "unique_combination_of_columns": "combination_of_columns",
+    "expect_compound_columns_to_be_unique": "column_list",
+}
 
 PASS, FAIL, WARN, WAIVED = "pass", "fail", "warn", "waived"
 
@@ -136,7 +144,7 @@ class Evidence:
 
 
 def judge(
-    marts: list[Mart], evidence: Evidence, settings: dict[str, Any], log: ProblemLog
+    marts: list[Mart], evidence: Evidence, settings: Any, log: ProblemLog
 ) -> list[MartReadiness]:
     """Judge every mart on every criterion.
 
@@ -147,8 +155,8 @@ def judge(
         log: where settings and waivers that cannot be right go.
 
     """
-    _check_settings(settings, evidence.artifacts, log)
-    return [_judge_mart(mart, evidence, settings, log) for mart in marts]
+    levels = _check_settings(settings, evidence.artifacts, log)
+    return [_judge_mart(mart, evidence, levels, log) for mart in marts]
 
 
 def failures(readiness: list[MartReadiness]) -> list[Problem]:
@@ -189,7 +197,13 @@ def _judge_mart(
     return MartReadiness(mart, judgements)
 
 
-def _check_settings(settings: dict[str, Any], artifacts: Artifacts, log: ProblemLog) -> None:
+def _check_settings(settings: Any, artifacts: Artifacts, log: ProblemLog) -> dict[str, Any]:
+    if not isinstance(settings, dict):
+        place = Place(artifacts.project_dir, "dbt_project.yml", ("vars", "martfeast", "criteria"))
+        fix = "Write a mapping, for example: {described: warn}."
+        message = f"{settings!r} is not a mapping."
+        log.add(place, "vars.martfeast.criteria", "wrong-value", message, fix)
+        return {}
     names = [criterion.name for criterion in CRITERIA if not criterion.is_fixed]
     for name, level in settings.items():
         place = Place(
@@ -203,6 +217,7 @@ def _check_settings(settings: dict[str, Any], artifacts: Artifacts, log: Problem
         elif level not in ("error", "warn"):
             message = f"{level!r} is not a level."
             log.add(place, subject, "wrong-value", message, "Write error or warn.")
+    return settings
 
 
 def _read_waivers(
@@ -247,7 +262,7 @@ def _contract_enforced(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
 
 
 def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and arguments of the mart's own generic tests that see every row and block."""
+    """Yield name and arguments of the mart's own generic tests that any row at all can fail."""
     for node in evidence.artifacts.manifest["nodes"].values():
         metadata = node.get("test_metadata")
         if node["resource_type"] != "test" or not metadata:
@@ -256,7 +271,10 @@ def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[tuple[str, dict[str, A
         if (
             node.get("attached_node") == mart.unique_id
             and str(config["severity"]).lower() == "error"
+            and config.get("error_if") == "!= 0"
+            and config.get("fail_calc") == "count(*)"
             and not config.get("where")
+            and not config.get("limit")
         ):
             yield metadata["name"], metadata["kwargs"]
 
@@ -264,28 +282,24 @@ def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[tuple[str, dict[str, A
 def _unique_columns(evidence: Evidence, mart: Mart) -> list[set[str]]:
     """Return the sets of columns that a test says are unique together.
 
-    Any generic test counts whose name has ``unique`` in it: dbt's own on one column, and the ones
-    of this and other packages that take a list of columns.
+    They are dbt's own on one column, and those of packages on several. In lower case.
     """
     found = []
     for name, arguments in _tests_on(evidence, mart):
-        if "unique" not in name:
-            continue
-        lists = [value for value in arguments.values() if isinstance(value, list)]
-        if lists:
-            found.append({str(column) for column in lists[0]})
-        elif arguments.get("column_name"):
-            found.append({str(arguments["column_name"])})
+        columns = arguments.get(UNIQUENESS_TESTS.get(name, ""))
+        if columns:
+            listed = columns if isinstance(columns, list) else [columns]
+            found.append({str(column).lower() for column in listed})
     return found
 
 
 def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
-    grain = {*mart.entity_columns, mart.timestamp, mart.created}
+    grain = {name.lower() for name in (*mart.entity_columns, mart.timestamp, mart.created)}
     if not any(columns <= grain for columns in _unique_columns(evidence, mart)):
         keys = ", ".join([*mart.entity_columns, mart.timestamp])
         yield Finding(
             "No test of severity error says that a key and moment have one row.",
-            f"Add a uniqueness test over [{keys}] or over some of them.",
+            f"Add the test martfeast.unique_grain over [{keys}] or over some of them.",
             mart.place,
         )
 
@@ -293,24 +307,25 @@ def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
 def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     node = evidence.node(mart)
     safe = {
-        str(arguments["column_name"])
+        str(arguments["column_name"]).lower()
         for name, arguments in _tests_on(evidence, mart)
         if name == "not_null"
     }
-    if node["config"].get("contract", {}).get("enforced"):
+    is_table = node["config"]["materialized"] in ("table", "incremental")
+    if is_table and node["config"].get("contract", {}).get("enforced"):
         for column in node["columns"].values():
             kinds = {constraint["type"] for constraint in column.get("constraints") or []}
             if kinds & {"not_null", "primary_key"}:
-                safe.add(column["name"])
+                safe.add(column["name"].lower())
         for constraint in node.get("constraints") or []:
-            if constraint["type"] == "primary_key":
-                safe.update(constraint["columns"])
+            if constraint["type"] in ("not_null", "primary_key"):
+                safe.update(name.lower() for name in constraint["columns"])
     needed = [*mart.entity_columns, mart.timestamp]
     if mart.label is not None:
         # A spine may lack a key that is not its grain: that row then has no features from there.
         grain = set().union(*_unique_columns(evidence, mart))
-        needed = [name for name in needed if name in grain or name == mart.timestamp]
-    nullable = [name for name in needed if name and name not in safe]
+        needed = [name for name in needed if name.lower() in grain or name == mart.timestamp]
+    nullable = [name for name in needed if name and name.lower() not in safe]
     if nullable:
         yield Finding(
             f"{', '.join(nullable)} may be null, and no row can be looked up by a null.",
@@ -327,10 +342,12 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         message = f"No version of it is published{why}."
         yield Finding(message, "Run `dbt build` and mend what it holds back.", mart.place)
         return
-    if version.code_checksum != evidence.node(mart)["checksum"]["checksum"]:
+    changed = _changed_since(evidence, mart, version)
+    if changed:
         why = f" ({_some(verdict.held_back)})" if verdict.held_back else ""
         yield Finding(
-            f"Its SQL has changed since version {version.name} was published{why}.",
+            f"The code of {_some(changed)} has changed since version {version.name} was"
+            f" published{why}.",
             "Run `dbt build`.",
             mart.place,
         )
@@ -343,10 +360,33 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(f"{differences}.", fix, mart.place)
 
 
+def _changed_since(evidence: Evidence, mart: Mart, version: PublishedVersion) -> list[str]:
+    """Return which of the mart and the models upstream run other code now than for this version.
+
+    A seed's code is its rows: rows that changed and are held back are for `tests_passed` to say.
+    """
+    nodes = evidence.artifacts.manifest["nodes"]
+    return [
+        nodes[unique_id]["alias"]
+        for unique_id in sorted(evidence.lineage(mart) & set(nodes))
+        if nodes[unique_id]["resource_type"] == "model"
+        and nodes[unique_id]["config"]["materialized"] != "ephemeral"
+        and version.lineage.get(unique_id) != evidence.artifacts.code_checksum(unique_id)
+    ]
+
+
+def _has_passed(evidence: Evidence, node: dict[str, Any], version: PublishedVersion) -> bool:
+    status, code_checksum = version.tests.get(node["unique_id"], ("", None))
+    if node["resource_type"] != "unit_test":  # dbt shows hooks no checksum of a unit test
+        is_same = code_checksum == evidence.artifacts.code_checksum(node["unique_id"])
+        return status in ("pass", "warn") and is_same
+    return status == "pass"
+
+
 def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     verdict = evidence.verdict(mart)
     version = verdict.version
-    if version is None or version.code_checksum != evidence.node(mart)["checksum"]["checksum"]:
+    if version is None or _changed_since(evidence, mart, version):
         return  # which is what `published` is about
     if verdict.held_back:
         yield Finding(
@@ -360,7 +400,7 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         node["name"]
         for node in evidence.tests(evidence.lineage(mart))
         if str(node["config"].get("severity", "error")).lower() == "error"
-        and version.tests.get(node["unique_id"]) not in ("pass", "warn")
+        and not _has_passed(evidence, node, version)
     ]
     if missing:
         yield Finding(
@@ -472,12 +512,14 @@ def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         return
     types = {column.name: str(column.type) for column in mart.columns}
     keys = {name: types[name] for name in mart.entity_columns}
-    for exposure in evidence.exposures:
-        registered = evidence.registered.services.get(exposure.name, {}).get(mart.name)
-        used = exposure.features_by_mart.get(mart.name)
+    exposures = {exposure.name: exposure for exposure in evidence.exposures}
+    for service, views in evidence.registered.services.items():
+        registered = views.get(mart.name)
+        exposure = exposures.get(service)
+        used = exposure.features_by_mart.get(mart.name) if exposure else list(registered or {})
         if registered is None or used is None:
             continue
-        takes_all = mart.name in exposure.takes_all_of
+        takes_all = exposure is None or mart.name in exposure.takes_all_of
         changes = []
         for name, type_ in registered.items():
             if name not in mart.features:
@@ -488,9 +530,16 @@ def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         before = evidence.registered.keys.get(mart.name, keys)
         if before != keys:
             changes.append(f"its keys were {_pairs(before)} and are {_pairs(keys)}")
-        if changes:
+        if changes and exposure is None:
             yield Finding(
-                f"Exposure '{exposure.name}' uses what is registered, and {_some(changes)}.",
+                f"Exposure '{service}' is registered with it and gone from dbt, and"
+                f" {_some(changes)}.",
+                "Put the exposure back; or, if nobody uses it, apply its removal before this one.",
+                mart.place,
+            )
+        elif changes:
+            yield Finding(
+                f"Exposure '{service}' uses what is registered, and {_some(changes)}.",
                 "Leave this model as it is and make the change in a new model version"
                 " (versions: in its YAML), which the exposure can move to.",
                 mart.place,
@@ -535,7 +584,7 @@ CRITERIA = (
     Criterion(
         "published",
         HISTORY,
-        "A version is published that has this SQL and these columns.",
+        "A version is published that the code as it is now made, with the contract's columns.",
         _published,
         is_fixed=True,
     ),

@@ -57,7 +57,7 @@ def assess(
     by_name = {mart.name: mart for mart in marts}
     exposures = read_exposures(artifacts, by_name, log)
     evidence = Evidence(artifacts, release, exposures, registered or Registered(), utc_now())
-    settings = artifacts.settings.get("criteria") or {}
+    settings = artifacts.settings.get("criteria", {})
     readiness = judge(marts, evidence, settings, log)
     declaration = Declaration(by_name, {exposure.name: exposure for exposure in exposures})
     return Assessment(artifacts, release, declaration, log.problems, readiness)

@@ -15,6 +15,7 @@ from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import load_repo_config
 
+from martfeast.problems import DeclarationError, Problem
 from martfeast.readiness import Registered
 
 
@@ -137,7 +138,25 @@ class FeatureRepo:
         return self.path / str(registry.path)
 
     def read_registered(self) -> Registered:
-        """Return what the registry holds; nothing if there is none yet."""
+        """Return what the registry holds; nothing if there is none yet.
+
+        Raises:
+            DeclarationError: feature_store.yaml cannot be used.
+
+        """
+        try:
+            return self._read_registered()
+        except Exception as error:  # whatever Feast raises for settings that it cannot use
+            reason = " ".join(str(error).split()).rstrip(".")
+            problem = Problem(
+                "feature store",
+                "feature-store-unusable",
+                f"{self.yaml_file} cannot be used: {type(error).__name__}: {reason}.",
+                "Correct it; `feast configuration` reads it too.",
+            )
+            raise DeclarationError([problem]) from error
+
+    def _read_registered(self) -> Registered:
         path = self.registry_path
         if path is not None and not path.exists():  # opening the store would create it
             return Registered()

@@ -22,9 +22,10 @@ class PublishedVersion:
 
     name: names the version, unique for its mart. path: its Parquet file, absolute.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
-    code_checksum: dbt's checksum of the model's file then. row_count: rows.
+    lineage: what the mart and its ancestors ran then, as checksums by node. row_count: rows.
     first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
-    content_hash: of the rows, in any order. tests: the status of each test that vouches for it.
+    content_hash: of the rows, in any order. tests: of each test that vouches for it, its status and
+    the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     """
 
@@ -32,12 +33,12 @@ class PublishedVersion:
     path: Path
     published_at: datetime
     built_by: str
-    code_checksum: str
+    lineage: dict[str, str]
     row_count: int
     first_known_at: str | None
     last_known_at: str | None
     content_hash: str
-    tests: dict[str, str]
+    tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
 
 
@@ -102,12 +103,12 @@ def _verdict(mart: dict[str, Any], published_path: Path) -> Verdict:
             path=published_path / mart["path"],
             published_at=datetime.fromisoformat(mart["published_at"]).replace(tzinfo=None),
             built_by=mart["built_by"],
-            code_checksum=mart["code_checksum"],
+            lineage={entry["node"]: entry["code_checksum"] for entry in mart["lineage"]},
             row_count=mart["row_count"],
             first_known_at=mart["first_known_at"],
             last_known_at=mart["last_known_at"],
             content_hash=mart["content_hash"],
-            tests={test["test"]: test["status"] for test in mart["tests"]},
+            tests={test["test"]: (test["status"], test["code_checksum"]) for test in mart["tests"]},
             sources={
                 source["source"]: source["loaded_at"]
                 and datetime.fromisoformat(source["loaded_at"])

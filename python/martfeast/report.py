@@ -73,7 +73,7 @@ def mart_report(readiness: MartReadiness) -> str:
         lines.append("  published   nothing yet")
     else:
         version = mart.version
-        passed = sum(status == "pass" for status in version.tests.values())
+        passed = sum(status == "pass" for status, _ in version.tests.values())
         lines += [
             f"  published   version {version.name}, {version.row_count:,} rows,"
             f" known from {version.first_known_at} to {version.last_known_at} UTC",

@@ -1,10 +1,12 @@
 """Removes published versions that nothing needs any more."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_KEPT_RELEASES = 10
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ def prune(
     """
     # Listed first: what a publishing run writes from here on is not in the list.
     files = sorted((published_path / "marts").glob("*/*.parquet"))
-    releases = sorted((published_path / "releases").glob("*.json"))
+    # DuckDB writes under tmp_... and renames; what a kill left under such a name is old by now.
+    unfinished = sorted(published_path.glob("**/tmp_*"))
+    forgotten = [path for path in unfinished if time.time() - path.stat().st_mtime > DAY_SECONDS]
+    files = [file for file in files if file not in unfinished]
+    releases = sorted((published_path / "releases").glob("[0-9]*.json"))
     current = published_path / "current.json"
     needed = _paths(current)
     if needed is None:
@@ -61,7 +67,7 @@ def prune(
         and not any(_names(text, file) for text in registry_texts)
     ]
     old = [release for release in releases if int(release.stem) <= number - kept_releases]
-    removed = unneeded + old
+    removed = unneeded + old + forgotten
     size = sum(file.stat().st_size for file in removed)
     if not dry_run:
         for file in removed:

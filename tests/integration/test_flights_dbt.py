@@ -159,4 +159,4 @@ def test_a_second_grain_row_is_refused_and_nothing_is_published(project: Path, r
     assert published(project, mart) == before
     status = run("martfeast", "status", cwd=project, succeeds=False).stdout
     assert f"{mart}  [published]" in status
-    assert "Its SQL has changed since version" in status
+    assert "has changed since version" in status

@@ -111,7 +111,7 @@ def test_a_full_disk_on_publish(library):
     """The folder of one mart is a file system of a few pages, and full."""
     versions, before = library.versions(), library.published_bytes()
     shelves(library, 1)
-    folder = f"out/published/marts/{TITLES}"
+    folder = f"out/published/marts/library.{TITLES}"
     script = (
         f"mount -t tmpfs -o size=16k tmpfs {folder}"
         f" && head -c 16k /dev/zero > {folder}/filler"
@@ -295,7 +295,7 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
     assert pruned.returncode == 0, pruned.stderr
     # Two marts had five versions. The first is registered; the last two are in kept releases.
     for mart in (TITLES, LABELS):
-        kept = sorted(path.stem for path in (library.published / "marts" / mart).iterdir())
+        kept = sorted(path.stem for path in (library.published / f"marts/library.{mart}").iterdir())
         expected = [first[mart]] if mart == TITLES else []
         assert len(kept) == len(expected) + 2
         assert set(expected) <= set(kept)
@@ -321,7 +321,7 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
         features=["title_availability:copies_free"],
         join_keys=["title_id"],
         storage=SavedDatasetFileStorage(path=str(tmp_path / "set.parquet")),
-        tags={"label_version": f"{LABELS}/{label}"},
+        tags={"label_version": f"library.{LABELS}/{label}"},
     )
     dataset.min_event_timestamp = dataset.max_event_timestamp = store.get_feature_view(
         TITLES
@@ -331,7 +331,19 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
         shelves(library, copies)
         library.said("build")
     assert library.martfeast("prune", cwd=library.path).returncode == 0
-    assert (library.published / f"marts/{LABELS}/{label}.parquet").exists()
+    assert (library.published / f"marts/library.{LABELS}/{label}.parquet").exists()
+
+
+def test_prune_leaves_what_is_being_written_and_takes_what_a_kill_left(library):
+    fresh = library.published / "releases/tmp_000002.json"
+    old = library.published / f"marts/library.{TITLES}/tmp_20260101T000000Z-0.parquet"
+    for path in (fresh, old):
+        path.write_text("")
+    os.utime(old, (0, 0))
+    pruned = library.martfeast("prune", cwd=library.path)
+    assert pruned.returncode == 0, pruned.stderr
+    assert fresh.exists()
+    assert not old.exists()
 
 
 def test_prune_refuses_without_a_readable_release_or_registry(library):

@@ -65,8 +65,8 @@ BREAKS = [
                 "columns: [title_id, known_at, shelf_mark]",
             )
         ],
-        "No test of severity error says that a key and moment have one row. Add a uniqueness test"
-        " over [branch_code, title_id, known_at] or over some of them.",
+        "No test of severity error says that a key and moment have one row. Add the test"
+        " martfeast.unique_grain over [branch_code, title_id, known_at] or over some of them.",
     ),
     Break(
         "keys_not_null",
@@ -84,8 +84,8 @@ BREAKS = [
         "published",
         TITLES,
         [(SQL, "copies_free as", "copies_free + 1 as")],
-        f"Its SQL has changed since version VERSION was published ({TITLES} has changed since it"
-        " was built). Run `dbt build`.",
+        f"The code of {TITLES} has changed since version VERSION was published ({TITLES} has"
+        " changed since it was built). Run `dbt build`.",
         command="test",
     ),
     Break(
@@ -253,6 +253,25 @@ def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(appli
                 " Leave this model as it is and make the change in a new model version"
             ) in refused.stderr
         assert library.registry.read_bytes() == registry
+
+
+def test_a_renamed_exposure_does_not_let_a_used_feature_go(applied):
+    library = applied
+    library.replace_in(f"models/marts/{ACTIVITY}.sql", "    is_student,\n", "")
+    library.replace_in(
+        YAML,
+        "      - name: is_student\n        data_type: boolean\n"
+        "        description: Whether the member is a student.\n",
+        "",
+    )
+    library.replace_in(EXPOSURES, f"name: {SERVICE}", "name: overdue_forecast")
+    library.dbt("build", "--no-partial-parse")  # with it dbt keeps the old exposure beside the new
+    refused = library.feast("plan")
+    assert refused.returncode == 1
+    assert (
+        f"Exposure '{SERVICE}' is registered with it and gone from dbt, and feature is_student is"
+        " gone"
+    ) in refused.stderr
 
 
 def test_two_versions_of_a_model_live_side_by_side(applied):

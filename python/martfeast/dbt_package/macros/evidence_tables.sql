@@ -9,12 +9,12 @@
   {%- do run_query(
     'create schema if not exists ' ~ schema ~ ';'
     ~ ' create table if not exists ' ~ schema ~ '.invocations (invocation_number bigint, invocation_id varchar,'
-    ~ ' command varchar, is_partial boolean, target_name varchar, dbt_version varchar,'
+    ~ ' command varchar, is_partial boolean, is_full_refresh boolean, target_name varchar, dbt_version varchar,'
     ~ ' selected_nodes varchar[], started_at timestamp);'
     ~ ' create table if not exists ' ~ schema ~ '.completions (invocation_id varchar, completed_at timestamp);'
     ~ ' create table if not exists ' ~ schema ~ '.results (invocation_id varchar, node_id varchar,'
     ~ ' resource_type varchar, status varchar, failure_count bigint, row_count bigint, message varchar,'
-    ~ ' code_checksum varchar, tested_node_id varchar, loaded_at timestamp, started_at timestamp,'
+    ~ ' code_checksum varchar, materialized varchar, tested_node_id varchar, loaded_at timestamp, started_at timestamp,'
     ~ ' completed_at timestamp, execution_seconds double);'
     ~ ' create table if not exists ' ~ schema ~ '.source_loads (invocation_id varchar, node_id varchar,'
     ~ ' loaded_at timestamp);'
@@ -24,7 +24,7 @@
     ~ ' release_number bigint, invocation_id varchar, code_checksum varchar, row_count bigint,'
     ~ ' content_hash varchar, first_known_at timestamp, last_known_at timestamp, published_at timestamp);'
     ~ ' create table if not exists ' ~ schema ~ '.nodes (node_id varchar, resource_type varchar, name varchar,'
-    ~ ' is_view boolean, code_checksum varchar, severity varchar, parents varchar[], tested_nodes varchar[],'
+    ~ ' materialized varchar, code_checksum varchar, severity varchar, parents varchar[], tested_nodes varchar[],'
     ~ ' owner varchar, is_mart boolean, waivers varchar[])'
   ) -%}
 {%- endmacro %}

@@ -3,7 +3,8 @@
   published, the reasons why not, the warnings, and the tests that vouch for it.
 
   What is asked of a mart, and of each of its ancestors:
-    - its last build succeeded, was whole (no --empty, no --sample), and ran the code that the project has now;
+    - its last build succeeded, was whole (no --empty, no --sample, no --defer), and ran the code that the
+      project has now, macros included; what an incremental model keeps was built so as well;
     - no later run that was to rebuild it ended without a word;
     - it was built after its ancestors were;
     - every test on it ran after its rows were made, on the same load of the sources, and passed.
@@ -15,7 +16,10 @@
 {% macro verdicts_sql() -%}
   {%- set schema = martfeast.evidence_schema() -%}
 with recursive nodes as (
-    select * from {{ schema }}.nodes
+    select
+        *,
+        materialized in ('view', 'ephemeral') as is_view
+    from {{ schema }}.nodes
 ),
 
 marts as (
@@ -59,10 +63,27 @@ latest as (
         invocations.is_partial
     from {{ schema }}.results
     inner join invocations on results.invocation_id = invocations.invocation_id
-    where results.resource_type in ('model', 'seed', 'snapshot', 'test', 'unit_test')
+    where
+        results.resource_type in ('model', 'seed', 'snapshot')
+        -- A test that saw part of the rows, or others, says nothing of these.
+        or (results.resource_type in ('test', 'unit_test') and not invocations.is_partial)
     qualify row_number() over (
         partition by results.node_id order by invocations.invocation_number desc
     ) = 1
+),
+
+-- An incremental model and a snapshot keep what earlier builds left: the builds since the last whole one.
+kept_partial as (
+    select results.node_id
+    from {{ schema }}.results
+    inner join invocations on results.invocation_id = invocations.invocation_id
+    where results.status = 'success' and results.materialized in ('incremental', 'snapshot')
+    group by results.node_id
+    having
+        coalesce(max(invocations.invocation_number) filter (where invocations.is_partial), 0)
+        > coalesce(max(invocations.invocation_number) filter (
+            where invocations.is_full_refresh and not invocations.is_partial
+        ), 0)
 ),
 
 unfinished_selections as (
@@ -92,13 +113,14 @@ relations as (
         latest.invocation_number,
         latest.status,
         latest.message,
-        latest.is_partial,
+        latest.is_partial or kept_partial.node_id is not null as is_partial,
         latest.code_checksum as built_checksum,
         unfinished.invocation_number as unfinished_number
     from nodes
     left join latest on nodes.node_id = latest.node_id
+    left join kept_partial on nodes.node_id = kept_partial.node_id
     left join unfinished on nodes.node_id = unfinished.node_id
-    where nodes.resource_type not in ('test', 'ephemeral')
+    where nodes.resource_type <> 'test' and nodes.materialized <> 'ephemeral'
 ),
 
 -- When the rows of a relation were last made.
@@ -119,7 +141,7 @@ build_reasons as (
         relations.node_id,
         case
             when relations.status is null then 1
-            when relations.status in ('error', 'partial success') then 0
+            when relations.status in ('error', 'partial success') or relations.is_partial then 0
             when relations.status <> 'success' then 4
             else 2
         end as priority,
@@ -128,7 +150,7 @@ build_reasons as (
             when relations.status in ('error', 'partial success') then relations.name || ' failed to build'
             when relations.status <> 'success' then relations.name || ' was ' || relations.status
             when relations.is_partial
-                then relations.name || ' was last built with --empty or --sample, so only in part'
+                then relations.name || ' was built with --empty, --sample or --defer, so not on all its data'
             when relations.built_checksum is distinct from relations.code_checksum
                 then relations.name || ' has changed since it was built'
             when relations.unfinished_number > relations.invocation_number
@@ -150,6 +172,64 @@ order_reasons as (
     inner join relations as parent on ancestry.ancestor_id = parent.node_id
     where not child.is_view and child.invocation_number < parent.invocation_number
     group by lineage.mart_id, child.node_id, child.name
+),
+
+-- What each relation reads of sources when it is built: directly, or through views.
+readings as (
+    select
+        node_id as reader_id,
+        unnest(parents) as read_id
+    from nodes
+    where resource_type <> 'test' and (not is_view or is_mart)
+
+    union
+
+    select
+        readings.reader_id,
+        unnest(nodes.parents) as read_id
+    from readings
+    inner join nodes on readings.read_id = nodes.node_id
+    where nodes.is_view
+),
+
+source_readings as (
+    select
+        lineage.mart_id,
+        readings.read_id as source_id,
+        relations.invocation_id,
+        relations.invocation_number,
+        relations.name,
+        loads.loaded_at
+    from lineage
+    inner join readings on lineage.node_id = readings.reader_id
+    inner join relations on lineage.node_id = relations.node_id
+    left join {{ schema }}.source_loads as loads
+        on relations.invocation_id = loads.invocation_id and readings.read_id = loads.node_id
+    where readings.read_id like 'source.%'
+),
+
+-- How old the rows are that a test on a node is about. Where a source does not say when it was loaded, its
+-- rows are taken to be as new as what was built from them.
+input_ages as (
+    select
+        lineage.mart_id,
+        row_ages.node_id,
+        row_ages.invocation_number,
+        coalesce(nodes.name, row_ages.node_id) as name
+    from lineage
+    inner join row_ages on lineage.node_id = row_ages.node_id
+    inner join nodes on lineage.node_id = nodes.node_id
+
+    union all
+
+    select
+        mart_id,
+        source_id as node_id,
+        max(invocation_number) as invocation_number,
+        max_by(name, invocation_number) as name
+    from source_readings
+    where loaded_at is null
+    group by mart_id, source_id
 ),
 
 test_uses as (
@@ -175,30 +255,27 @@ test_inputs as (
     select
         test_uses.mart_id,
         test_uses.test_id,
-        max(row_ages.invocation_number) as invocation_number,
-        max_by(relations.name, row_ages.invocation_number) as name
+        max(input_ages.invocation_number) as invocation_number,
+        max_by(input_ages.name, input_ages.invocation_number) as name
     from test_uses
     inner join nodes on test_uses.test_id = nodes.node_id
-    inner join lineage
+    inner join input_ages
         on
-            test_uses.mart_id = lineage.mart_id
-            and list_contains(nodes.parents, lineage.node_id)
-    inner join row_ages on lineage.node_id = row_ages.node_id
-    inner join relations on lineage.node_id = relations.node_id
+            test_uses.mart_id = input_ages.mart_id
+            and list_contains(nodes.parents, input_ages.node_id)
     group by all
 ),
 
 moved_sources as (
     select
-        lineage.mart_id,
+        source_readings.mart_id,
         tested.invocation_id,
-        min(lineage.node_id) as source_id
-    from lineage
-    inner join relations as mart on lineage.mart_id = mart.node_id
-    inner join {{ schema }}.source_loads as built
-        on mart.invocation_id = built.invocation_id and lineage.node_id = built.node_id
+        min(source_readings.source_id) as source_id
+    from source_readings
     inner join {{ schema }}.source_loads as tested
-        on lineage.node_id = tested.node_id and built.loaded_at <> tested.loaded_at
+        on
+            source_readings.source_id = tested.node_id
+            and source_readings.loaded_at <> tested.loaded_at
     group by all
 ),
 
@@ -209,13 +286,12 @@ test_results as (
         test_uses.severity,
         latest.invocation_id,
         latest.status,
+        latest.code_checksum,
         case
             when latest.status is null then 'test ' || test_uses.name || ' has not run'
             when latest.invocation_number < test_inputs.invocation_number
                 then 'test ' || test_uses.name || ' has not run since ' || test_inputs.name || ' was built'
-            when
-                test_uses.code_checksum is not null
-                and latest.code_checksum is distinct from test_uses.code_checksum
+            when latest.code_checksum is distinct from test_uses.code_checksum
                 then 'test ' || test_uses.name || ' has changed since it ran'
             when latest.status = 'fail'
                 then 'test ' || test_uses.name || ' failed (' || latest.failure_count || ')'
@@ -247,6 +323,7 @@ unit_tests as (
         latest.node_id as test_id,
         latest.invocation_id,
         latest.status,
+        latest.code_checksum,
         case
             when latest.status <> 'pass'
                 then 'unit test ' || split_part(latest.node_id, '.', -1) || ': ' || latest.status
@@ -297,30 +374,49 @@ mart_warnings as (
 ),
 
 evidence as (
-    select mart_id, test_id, status, invocation_id from test_results
+    select mart_id, test_id, status, invocation_id, code_checksum from test_results
     where status is not null
 
     union
 
-    select mart_id, test_id, status, invocation_id from unit_tests
+    select mart_id, test_id, status, invocation_id, code_checksum from unit_tests
 ),
 
 mart_tests as (
     select
         mart_id,
-        list({'test': test_id, 'status': status, 'invocation': invocation_id} order by test_id) as tests
+        list(
+            {'test': test_id, 'status': status, 'invocation': invocation_id, 'code_checksum': code_checksum}
+            order by test_id
+        ) as tests
     from evidence
     group by mart_id
 ),
 
+-- The oldest load that any of its relations was built from.
 mart_sources as (
     select
+        mart_id,
+        list({'source': source_id, 'loaded_at': loaded_at} order by source_id) as sources
+    from (
+        select
+            mart_id,
+            source_id,
+            min(loaded_at) as loaded_at
+        from source_readings
+        group by mart_id, source_id
+    )
+    group by mart_id
+),
+
+mart_lineage as (
+    select
         lineage.mart_id,
-        list({'source': loads.node_id, 'loaded_at': loads.loaded_at} order by loads.node_id) as sources
+        list(
+            {'node': relations.node_id, 'code_checksum': relations.built_checksum} order by relations.node_id
+        ) as lineage
     from lineage
-    inner join relations on lineage.mart_id = relations.node_id
-    inner join {{ schema }}.source_loads as loads
-        on relations.invocation_id = loads.invocation_id and lineage.node_id = loads.node_id
+    inner join relations on lineage.node_id = relations.node_id
     group by lineage.mart_id
 )
 
@@ -329,14 +425,17 @@ select
     relations.name as mart,
     relations.invocation_id as built_by,
     relations.built_checksum as code_checksum,
+    relations.is_view,
     coalesce(mart_reasons.reasons, []) as reasons,
     coalesce(mart_warnings.warnings, []) as warnings,
     coalesce(mart_tests.tests, []) as tests,
-    coalesce(mart_sources.sources, []) as sources
+    coalesce(mart_sources.sources, []) as sources,
+    coalesce(mart_lineage.lineage, []) as lineage
 from marts
 inner join relations on marts.mart_id = relations.node_id
 left join mart_reasons on marts.mart_id = mart_reasons.mart_id
 left join mart_warnings on marts.mart_id = mart_warnings.mart_id
 left join mart_tests on marts.mart_id = mart_tests.mart_id
 left join mart_sources on marts.mart_id = mart_sources.mart_id
+left join mart_lineage on marts.mart_id = mart_lineage.mart_id
 {%- endmacro %}

@@ -5,7 +5,7 @@
 
   In the folder `published_path` (a variable of this package, relative to the project's root):
 
-      marts/<mart>/<version>.parquet   a version: written once, never changed
+      marts/<model>/<version>.parquet  a version: written once, never changed
       releases/<number>.json           a release: which version of each mart, and the evidence for it
       current.json                     the release that holds now, and the verdict on each mart
       pending.json                     the versions that the newest publishing run set out to write
@@ -19,7 +19,10 @@
 {% macro publish_marts(results) -%}
   {%- if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] -%}
     {%- if target.type == 'duckdb' -%}
-      {%- do martfeast.publish_from_duckdb(var('published_path', 'data/published')) -%}
+      {%- set folder = (var('published_path', none) or 'data/published').rstrip('/') -%}
+      {# Relative to the project, wherever dbt is run from. #}
+      {%- set root = invocation_args_dict.get('project_dir') or '.' -%}
+      {%- do martfeast.publish_from_duckdb(folder if folder.startswith('/') else root ~ '/' ~ folder, folder) -%}
     {%- else -%}
       {%- do log('martfeast: nothing was published: it publishes from DuckDB, and target ' ~ target.name ~ ' is ' ~ target.type, info=true) -%}
     {%- endif -%}
@@ -27,23 +30,24 @@
 {%- endmacro %}
 
 
-{% macro publish_from_duckdb(folder) -%}
+{# folder: where to publish. shown: the same as the project's variable has it, for messages. #}
+{% macro publish_from_duckdb(folder, shown) -%}
   {%- do martfeast.make_folder(folder) -%}
   {# DuckDB locks an attached file until it is detached or the process ends: `feast apply` waits for that. #}
   {%- do run_query('attach ' ~ martfeast.literal(folder ~ '/publishing.duckdb') ~ ' as martfeast_publishing') -%}
   {%- do martfeast.record_source_loads() -%}
-  {%- do martfeast.load_current_release(folder) -%}
+  {%- do martfeast.load_current_release(folder, shown) -%}
   {%- set schema = martfeast.evidence_schema() -%}
+  {%- set files = 'glob(' ~ martfeast.glob_literal(folder, '/marts/*/*.parquet') ~ ') as files' -%}
   {%- set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] -%}
 
   {%- do run_query('create or replace temp table martfeast_verdicts as ' ~ martfeast.verdicts_sql()) -%}
   {%- set candidates = run_query(
     "select verdict.mart_id, current.version, current.content_hash, current.path from martfeast_verdicts as verdict"
     ~ " left join martfeast_current as current on verdict.mart_id = current.unique_id and current.version is not null"
-    ~ " left join glob(" ~ martfeast.literal(folder ~ '/marts/*/*.parquet') ~ ") as files"
-    ~ "   on files.file = " ~ martfeast.literal(folder ~ '/') ~ " || current.path"
+    ~ " left join " ~ files ~ " on ends_with(files.file, '/' || current.path)"
     ~ " where len(verdict.reasons) = 0"
-    ~ "   and (current.built_by is distinct from verdict.built_by or files.file is null)"
+    ~ "   and (verdict.is_view or current.built_by is distinct from verdict.built_by or files.file is null)"
     ~ " order by verdict.mart_id"
   ).rows -%}
   {%- do run_query(
@@ -55,17 +59,17 @@
   {%- endfor -%}
   {%- do run_query(
     "update martfeast_new set is_copied = false, version = current.version, path = current.path"
-    ~ " from martfeast_current as current, glob(" ~ martfeast.literal(folder ~ '/marts/*/*.parquet') ~ ") as files"
+    ~ " from martfeast_current as current, " ~ files
     ~ " where martfeast_new.mart_id = current.unique_id"
     ~ "   and martfeast_new.content_hash = current.content_hash"
     ~ "   and martfeast_new.columns::varchar = current.columns::varchar"
-    ~ "   and files.file = " ~ martfeast.literal(folder ~ '/') ~ " || current.path"
+    ~ "   and ends_with(files.file, '/' || current.path)"
   ) -%}
 
   {%- set copies = run_query('select mart_id, path from martfeast_new where is_copied order by mart_id').rows -%}
   {%- if copies -%}
     {%- do log(
-      'martfeast: writing ' ~ copies | length ~ (' version' if copies | length == 1 else ' versions') ~ ' to ' ~ folder
+      'martfeast: writing ' ~ copies | length ~ (' version' if copies | length == 1 else ' versions') ~ ' to ' ~ shown
       ~ '; if that fails, the last release stays: mend the cause, then run dbt build', info=true
     ) -%}
     {%- do martfeast.make_folder(folder ~ '/releases') -%}
@@ -75,7 +79,7 @@
     ) -%}
     {%- for copy in copies -%}
       {%- set mart = graph.nodes[copy['mart_id']] -%}
-      {%- do martfeast.make_folder(folder ~ '/marts/' ~ mart.alias) -%}
+      {%- do martfeast.make_folder(folder ~ '/marts/' ~ martfeast.mart_folder(mart)) -%}
       {%- do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) -%}
     {%- endfor -%}
   {%- endif -%}
@@ -94,7 +98,7 @@
         {{ number }} as release_number,
         {{ martfeast.literal(invocation_id) }} as judged_by,
         {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
-        list(martfeast_release order by mart) as marts
+        coalesce(list(martfeast_release order by mart), []) as marts
       from martfeast_release
     {%- endset -%}
     {%- if change['change_count'] -%}
@@ -113,13 +117,14 @@
     ~ ', unique_id, len(held_back) = 0, held_back, warnings, version from martfeast_release'
   ) -%}
   {%- do run_query('detach martfeast_publishing') -%}
-  {%- do martfeast.report_release(folder, number, change['change_count']) -%}
+  {%- do martfeast.report_release(shown, number, change['change_count']) -%}
 {%- endmacro %}
 
 
 {#
   Note how new the sources under the marts are: the same `loaded_at` that `dbt source freshness` looks at. It
-  ties tests to the load they ran on, and it is what the gate judges freshness by.
+  ties tests to the load they ran on, and it is what the gate judges freshness by. A source that something has
+  failed on in this run may not be there, and is left out.
 #}
 {% macro record_source_loads() -%}
   {%- set schema = martfeast.evidence_schema() -%}
@@ -129,6 +134,13 @@
     ~ ' union select unnest(nodes.parents) from ancestry'
     ~ ' inner join ' ~ schema ~ ".nodes on ancestry.node_id = nodes.node_id)"
     ~ " select node_id from ancestry where node_id like 'source.%'"
+    ~ ' except'
+    ~ ' (with recursive failed as ('
+    ~ 'select node_id from ' ~ schema ~ '.results where invocation_id = ' ~ martfeast.literal(invocation_id)
+    ~ "   and status in ('error', 'runtime error')"
+    ~ ' union select unnest(nodes.parents) from failed'
+    ~ ' inner join ' ~ schema ~ '.nodes on failed.node_id = nodes.node_id)'
+    ~ ' select node_id from failed)'
   ).columns[0].values() -%}
   {%- set queries = [] -%}
   {%- for source_id in source_ids -%}
@@ -157,14 +169,17 @@
   Load the marts of the current release, one row per mart; none when nothing is published yet. A current.json
   that cannot be read is passed over for the newest release that can be, and replaced at the end of this run.
 #}
-{% macro load_current_release(folder) -%}
+{% macro load_current_release(folder, shown) -%}
   {%- set files = run_query(
-    "select file from glob(" ~ martfeast.literal(folder ~ '/*.json') ~ ") where file like '%/current.json'"
-    ~ ' union all select file from glob(' ~ martfeast.literal(folder ~ '/releases/*.json') ~ ')'
+    'select file from glob(' ~ martfeast.glob_literal(folder, '/*.json') ~ ") where file like '%/current.json'"
+    ~ ' union all select file from glob(' ~ martfeast.glob_literal(folder, '/releases/*.json')
+    ~ ") where not starts_with(parse_filename(file), 'tmp_')"
   ).columns[0].values() -%}
+  {%- set globs = [] -%}
+  {%- for file in files -%}{%- do globs.append(martfeast.glob_literal(file, '')) -%}{%- endfor -%}
   {%- set content -%}
     {% if files -%}
-    select filename, content from read_text({{ martfeast.literal(files) }})
+    select filename, content from read_text([{{ globs | join(', ') }}])
     {%- else -%}
     select null::varchar as filename, null::varchar as content where false
     {%- endif %}
@@ -183,7 +198,7 @@
     'mart': 'VARCHAR', 'unique_id': 'VARCHAR', 'version': 'VARCHAR', 'path': 'VARCHAR', 'published_at': 'VARCHAR',
     'built_by': 'VARCHAR', 'code_checksum': 'VARCHAR', 'columns': 'JSON', 'row_count': 'BIGINT',
     'first_known_at': 'TIMESTAMP', 'last_known_at': 'TIMESTAMP', 'content_hash': 'VARCHAR', 'tests': 'JSON',
-    'sources': 'JSON', 'held_back': 'VARCHAR[]', 'warnings': 'VARCHAR[]'
+    'sources': 'JSON', 'lineage': 'JSON', 'held_back': 'VARCHAR[]', 'warnings': 'VARCHAR[]'
   } -%}
   {%- do run_query(
     'create or replace temp table martfeast_current as select release_number, unnest(entry) from ('
@@ -192,7 +207,7 @@
     ~ ' from (' ~ readable ~ '))'
   ) -%}
   {%- if files and not run_query(readable ~ ' offset 0').rows | selectattr('is_current') | list -%}
-    {%- do log('martfeast: ' ~ folder ~ '/current.json is missing or damaged; it is written anew from the newest release', info=true) -%}
+    {%- do log('martfeast: ' ~ shown ~ '/current.json is missing or damaged; it is written anew from the newest release', info=true) -%}
   {%- endif -%}
 {%- endmacro %}
 
@@ -217,6 +232,7 @@ select
   coalesce(fresh.content_hash, old.content_hash) as content_hash,
   case when len(verdict.reasons) = 0 then to_json(verdict.tests) else old.tests end as tests,
   case when len(verdict.reasons) = 0 then to_json(verdict.sources) else old.sources end as sources,
+  case when len(verdict.reasons) = 0 then to_json(verdict.lineage) else old.lineage end as lineage,
   verdict.reasons as held_back,
   verdict.warnings
 from martfeast_verdicts as verdict
@@ -233,11 +249,12 @@ left join martfeast_current as old on verdict.mart_id = old.unique_id
   {%- set columns = martfeast.published_columns(mart) -%}
   {%- set feast = martfeast.feast_meta(mart) -%}
   {%- set timestamp = feast.get('timestamp') if feast is mapping else none -%}
-  {%- set known_at = 'try_cast(' ~ adapter.quote(timestamp) ~ ' as timestamp)' if timestamp in mart.columns else 'null::timestamp' -%}
+  {%- set known_at = 'try_cast(' ~ adapter.quote(timestamp) ~ ' as timestamp)'
+    if timestamp is string and timestamp in mart.columns else 'null::timestamp' -%}
   {%- set chosen = 'select ' ~ columns | join(', ') ~ ' from ' ~ mart.relation_name -%}
   {%- do run_query(
     'insert into martfeast_new select ' ~ martfeast.literal(mart.unique_id) ~ ', ' ~ martfeast.literal(version)
-    ~ ', ' ~ martfeast.literal('marts/' ~ mart.alias ~ '/' ~ version ~ '.parquet') ~ ', true, count(*),'
+    ~ ', ' ~ martfeast.literal('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ version ~ '.parquet') ~ ', true, count(*),'
     ~ " md5(concat_ws('-', count(*), sum(md5_number_lower(line)::hugeint), sum(md5_number_upper(line)::hugeint))),"
     ~ " (select to_json(list({'name': column_name, 'type': column_type})) from (describe " ~ chosen ~ ')),'
     ~ ' min(known_at), max(known_at)'
@@ -278,7 +295,7 @@ left join martfeast_current as old on verdict.mart_id = old.unique_id
 {% macro sort_columns(mart) -%}
   {%- set names = [] -%}
   {%- set feast = martfeast.feast_meta(mart) -%}
-  {%- if feast is mapping and feast.get('timestamp') in mart.columns -%}
+  {%- if feast is mapping and feast.get('timestamp') is string and feast['timestamp'] in mart.columns -%}
     {%- do names.append(adapter.quote(feast['timestamp'])) -%}
   {%- endif -%}
   {%- for column in mart.columns.values() -%}
@@ -288,6 +305,19 @@ left join martfeast_current as old on verdict.mart_id = old.unique_id
     {%- endif -%}
   {%- endfor -%}
   {{- return(names) -}}
+{%- endmacro %}
+
+
+{# The folder of a mart's versions: unlike its alias, a model's unique_id is nobody else's. #}
+{% macro mart_folder(mart) -%}
+  {{- return(mart.unique_id.split('.', 1)[1]) -}}
+{%- endmacro %}
+
+
+{# A path, taken as it is, and a pattern after it, as a literal for DuckDB's glob and read functions. #}
+{% macro glob_literal(path, pattern) -%}
+  {%- set plain = path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
+  {{- return(martfeast.literal(plain ~ pattern)) -}}
 {%- endmacro %}
 
 

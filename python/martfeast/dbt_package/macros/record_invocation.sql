@@ -3,10 +3,19 @@
   cut) leaves this row without a completion, and what it may have rebuilt is unproven until it is built again.
 #}
 {% macro record_start() -%}
-  {%- if execute and target.type == 'duckdb' -%}
+  {%- if martfeast.is_recorded() -%}
     {%- do martfeast.create_evidence_tables() -%}
     {%- do martfeast.insert_invocation() -%}
   {%- endif -%}
+{%- endmacro %}
+
+
+{# Commands that build or test. Hooks are also rendered by commands that only compile. #}
+{% macro is_recorded() -%}
+  {{- return(
+    execute and target.type == 'duckdb'
+    and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot', 'clone', 'freshness']
+  ) -}}
 {%- endmacro %}
 
 
@@ -17,13 +26,16 @@
       {%- do relations.append(node_id) -%}
     {%- endfor -%}
   {%- endif -%}
-  {# dbt shows --sample to macros here only: `flags` has no SAMPLE. #}
-  {%- set is_partial = true if invocation_args_dict.get('empty') or invocation_args_dict.get('sample') else false -%}
+  {# Rows of part of the data, or of another environment. dbt shows --sample to macros here only. #}
+  {%- set partial = flags.WHICH == 'clone' or invocation_args_dict.get('empty') or invocation_args_dict.get('sample')
+    or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') -%}
+  {%- set is_partial = true if partial else false -%}
   {%- set schema = martfeast.evidence_schema() -%}
   {%- do run_query(
     'insert into ' ~ schema ~ '.invocations select coalesce(max(invocation_number), 0) + 1, '
     ~ martfeast.literal(invocation_id) ~ ', ' ~ martfeast.literal(flags.WHICH) ~ ', '
-    ~ martfeast.literal(is_partial) ~ ', ' ~ martfeast.literal(target.name) ~ ', '
+    ~ martfeast.literal(is_partial) ~ ', ' ~ martfeast.literal(flags.FULL_REFRESH is true) ~ ', '
+    ~ martfeast.literal(target.name) ~ ', '
     ~ martfeast.literal(dbt_version) ~ ', ' ~ martfeast.literal(relations) ~ ', '
     ~ martfeast.literal(run_started_at) ~ ' from ' ~ schema ~ '.invocations'
     ~ ' having count(*) filter (where invocation_id = ' ~ martfeast.literal(invocation_id) ~ ') = 0'
@@ -33,7 +45,7 @@
 
 {# Record every result of the invocation, what the project holds now, and that the invocation ended. #}
 {% macro record_results(results) -%}
-  {%- if execute and target.type == 'duckdb' -%}
+  {%- if martfeast.is_recorded() -%}
     {# Another hook that failed at the start may have kept record_start from running. #}
     {%- do martfeast.create_evidence_tables() -%}
     {%- do martfeast.insert_invocation() -%}
@@ -41,12 +53,13 @@
     {%- for result in results if result.node -%}
       {%- set node = result.node -%}
       {%- set timing = (result.timing or []) | last -%}
-      {%- set checksum = node.checksum.checksum if node.checksum and node.checksum.checksum is defined else none -%}
+      {%- set checksum = martfeast.code_checksum(graph.nodes[node.unique_id]) if node.unique_id in graph.nodes
+        else node.checksum if node.checksum is string else none -%}
       {%- set tested = node.tested_node_unique_id or none
         if node.resource_type == 'unit_test' else node.attached_node or none -%}
       {%- do rows.append([
         invocation_id, node.unique_id, node.resource_type | string, result.status | string, result.failures,
-        (result.adapter_response or {}).get('rows_affected'), result.message, checksum or none, tested,
+        (result.adapter_response or {}).get('rows_affected'), result.message, checksum, node.config.materialized or none, tested,
         result.max_loaded_at or none, timing.started_at if timing else none,
         timing.completed_at if timing else none, result.execution_time
       ]) -%}
@@ -72,13 +85,14 @@
     {%- set feast = martfeast.feast_meta(node) -%}
     {%- set waivers = [] -%}
     {%- if feast is mapping -%}
-      {%- for waiver in feast.get('waivers') or [] if waiver is mapping -%}
+      {%- set listed = feast.get('waivers') -%}
+      {%- for waiver in (listed if listed is iterable and listed is not string else []) if waiver is mapping -%}
         {%- do waivers.append(waiver.get('criterion') ~ ' until ' ~ waiver.get('until') ~ ': ' ~ waiver.get('reason')) -%}
       {%- endfor -%}
     {%- endif -%}
     {%- do rows.append([
-      node.unique_id, 'ephemeral' if node.config.materialized == 'ephemeral' else node.resource_type, node.name if is_test else node.alias,
-      node.config.materialized == 'view', node.checksum.checksum or none,
+      node.unique_id, node.resource_type, node.name if is_test else node.alias,
+      node.config.materialized, martfeast.code_checksum(node),
       node.config.severity | lower if is_test else none,
       node.depends_on.nodes or [],
       ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
@@ -86,6 +100,45 @@
     ]) -%}
   {%- endfor -%}
   {{- return(rows) -}}
+{%- endmacro %}
+
+
+{#
+  The MD5 of what a node runs: its file and materialization, for a test its settings and arguments, the macros it
+  calls (dbt's own left out), and the ephemeral models that are part of it. `martfeast.artifacts` has the same.
+#}
+{% macro code_checksum(node) -%}
+  {%- set parts = [node.checksum.checksum or '', node.config.materialized] -%}
+  {%- if node.resource_type == 'test' -%}
+    {%- for key in ['severity', 'where', 'limit', 'warn_if', 'error_if', 'fail_calc'] -%}
+      {%- do parts.append(node.config[key] | string) -%}
+    {%- endfor -%}
+    {%- do parts.append(tojson((node.test_metadata or {}).get('kwargs', {}), sort_keys=true)) -%}
+  {%- endif -%}
+  {%- set macro_ids = [] -%}
+  {%- do martfeast.collect_macros(node.depends_on.macros, macro_ids) -%}
+  {%- for macro_id in macro_ids | sort -%}
+    {%- set name = macro_id.split('.') -%}
+    {%- do parts.append(context[name[1]][name[2]].macro.macro_sql) -%}
+  {%- endfor -%}
+  {%- for parent in node.depends_on.nodes | sort -%}
+    {%- if parent in graph.nodes and graph.nodes[parent].config.materialized == 'ephemeral' -%}
+      {%- do parts.append(martfeast.code_checksum(graph.nodes[parent])) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {{- return(local_md5(parts | join('\n'))) -}}
+{%- endmacro %}
+
+
+{# Add macros and all that they call to a list, dbt's own left out. #}
+{% macro collect_macros(macro_ids, collected) -%}
+  {%- for macro_id in macro_ids -%}
+    {%- set name = macro_id.split('.') -%}
+    {%- if macro_id not in collected and name[1] not in ['dbt', 'dbt_' ~ target.type] -%}
+      {%- do collected.append(macro_id) -%}
+      {%- do martfeast.collect_macros(context[name[1]][name[2]].macro.depends_on.macros, collected) -%}
+    {%- endif -%}
+  {%- endfor -%}
 {%- endmacro %}
 
 
