@@ -29,7 +29,7 @@ say = @printf '\n\033[1m%s\033[0m\n' "$(1)"
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: land ## The whole loop: install, land, build, apply, materialize, train, docs, summary
@@ -79,6 +79,10 @@ test: build lint ## Everything CI runs: lint, dbt tests and unit tests, pytest
 .PHONY: measure
 measure: install ## Measure time and memory into benchmarks/README.md
 	@$(BIN)/python benchmarks/measure_run.py
+
+.PHONY: measure-store
+measure-store: $(STAMPS)/applied ## Measure the offline store into benchmarks/offline_store.md
+	@$(BIN)/python benchmarks/offline_store.py
 
 .PHONY: lock
 lock: install ## Resolve requirements.lock anew from pyproject.toml

@@ -9,11 +9,11 @@ Named in feature_store.yaml::
       threads: 2
       spill_directory: /tmp/spill
 
-How a training set is made: the entity rows become a table, whose row ids keep their order. Each
-feature view is matched to it by one ASOF JOIN that carries nothing but keys, time and the features
-asked for, and is written down in the order of the entity rows. The tables are then laid side by
-side. No join sees another one's columns, so many views cost what each of them costs, and what
-outgrows memory spills.
+How a training set is made: the entity rows become a table, whose row ids keep their order. Feature
+views are matched to it by ASOF JOIN, a few in one query, which carries nothing but keys, time and
+the features asked for, and gives them back in the order of the entity rows. Of many views the
+matches become tables that are laid side by side, so that their cost adds up and does not multiply.
+What outgrows memory spills.
 """
 
 import tempfile
@@ -53,6 +53,8 @@ EVENT_TIMESTAMP = "event_timestamp"
 # With so many feature rows to each entity row, it pays to leave out other entities' rows first:
 # benchmarks/offline_store.py measures both plans around this ratio.
 FEW_ENTITY_ROWS = 50
+# A join carries what the ones before it found: a few in one query save sorting, many would explode.
+VIEWS_PER_JOIN = 4
 
 INTEGERS = {
     pyarrow.int8(): pd.Int8Dtype(),
@@ -619,7 +621,7 @@ class JoinedView:
     """One feature view of a retrieval.
 
     keys: the entity column for each join key. features: the columns in the data, in order.
-    outputs: what they are called in the result. table: where the matched features are written.
+    outputs: what they are called in the result. table: what the view is called in SQL.
     """
 
     name: str
@@ -668,28 +670,31 @@ class JoinedView:
                 f" '{self.name}' is looked up by. It has: {', '.join(spine.columns.types)}."
             )
 
-    def match(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> None:
-        """Write the table of matched features: a row per entity row, in their order."""
-        outputs = ", ".join(f"f{number}" for number in range(len(self.features)))
-        if self.ttl is not None:
-            alive = f"rows.moment <= facts.ts + {interval(self.ttl)}"
-            outputs = ", ".join(
-                f"case when {alive} then f{number} end as f{number}"
-                for number in range(len(self.features))
-            )
+    @property
+    def selected(self) -> list[str]:
+        """SQL of each matched feature, named by view and number; null where it has expired."""
+        alive = f"rows.moment <= {self.table}.ts + {interval(self.ttl)}" if self.ttl else None
+        columns = [f"{self.table}.f{number}" for number in range(len(self.features))]
+        return [
+            f"{f'case when {alive} then {column} end' if alive else column} as {alias}"
+            for column, alias in zip(columns, self.aliases, strict=True)
+        ]
+
+    @property
+    def aliases(self) -> list[str]:
+        """The names of the matched features in SQL."""
+        return [f"{self.table}_f{number}" for number in range(len(self.features))]
+
+    def join(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
+        """Return SQL that joins this view to entity rows called rows, with their moment."""
         conditions = [
-            f"rows.{spine.sql(name)} = facts.k{number}"
+            f"rows.{spine.sql(name)} = {self.table}.k{number}"
             for number, name in enumerate(self.keys.values())
         ]
-        usable = "facts.usable" if by_created and self.source.created else "facts.ts"
-        conditions.append(f"rows.moment >= {usable}")
-        keys = "".join(f", {spine.sql(name)}" for name in dict.fromkeys(self.keys.values()))
-        rows = f"select rowid as position, {spine.moment_sql} as moment{keys} from entity_rows"
-        connection.execute(
-            f"create or replace temp table {self.table} as select {outputs} from ({rows}) as rows"
-            f" asof left join ({self.facts(connection, spine, by_created)}) as facts"
-            f" on {' and '.join(conditions)} order by rows.position"
-        )
+        usable = "usable" if by_created and self.source.created else "ts"
+        conditions.append(f"rows.moment >= {self.table}.{usable}")
+        facts = self.facts(connection, spine, by_created)
+        return f"asof left join ({facts}) as {self.table} on {' and '.join(conditions)}"
 
     def facts(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
         """Return SQL of the feature rows that may be matched, one for each key and moment.
@@ -763,15 +768,7 @@ class AsofRetrievalJob(RetrievalJob):
         self._feature_refs = feature_refs
         self._on_demand_feature_views = on_demand_feature_views
         self._full_feature_names = full_feature_names
-        self._is_matched = False
-
-    def _matched(self) -> str:
-        """Match every view, once; return SQL of the whole."""
-        if not self._is_matched:
-            for view in self._views:
-                view.match(self._connection, self._spine, self._by_created)
-            self._is_matched = True
-        return self.to_sql()
+        self._sql: str | None = None
 
     @property
     def _names(self) -> list[str]:
@@ -781,19 +778,41 @@ class AsofRetrievalJob(RetrievalJob):
         ]
 
     def to_sql(self) -> str:
-        """Return the SQL that lays the tables side by side; its columns are called by position."""
-        tables = ["entity_rows", *(view.table for view in self._views)]
-        numbered = [f"entity_rows.c{number}" for number in range(len(self._spine.columns.types))]
-        numbered += [
-            f"{view.table}.f{number}"
-            for view in self._views
-            for number in range(len(view.features))
-        ]
-        columns = ", ".join(f"{column} as n{index}" for index, column in enumerate(numbered))
-        return f"select {columns} from {' positional join '.join(tables)}"
+        """Return SQL of the training set; its columns are called n0, n1 ... by position.
+
+        A few views are joined in it. Of many, the matches are written to tables first, and it lays
+        them beside the entity rows.
+        """
+        if self._sql is None:
+            entity_columns = [f"c{number}" for number in range(len(self._spine.columns.types))]
+            aliases = [alias for view in self._views for alias in view.aliases]
+            numbered = ", ".join(
+                f"{column} as n{index}" for index, column in enumerate(entity_columns + aliases)
+            )
+            if len(self._views) <= VIEWS_PER_JOIN:
+                self._sql = f"select {numbered} from ({self._join(self._views, entity_columns)})"
+            else:
+                tables = ["entity_rows"]
+                for first in range(0, len(self._views), VIEWS_PER_JOIN):
+                    tables.append(f"matches_{first}")
+                    joined = self._join(self._views[first : first + VIEWS_PER_JOIN], [])
+                    self._connection.execute(f"create temp table {tables[-1]} as {joined}")
+                self._sql = f"select {numbered} from {' positional join '.join(tables)}"
+        return self._sql
+
+    def _join(self, views: list[JoinedView], entity_columns: list[str]) -> str:
+        """Return SQL that matches some views: a row per entity row, in their order."""
+        selected = [f"rows.{column}" for column in entity_columns]
+        selected += [column for view in views for column in view.selected]
+        joins = [view.join(self._connection, self._spine, self._by_created) for view in views]
+        rows = f"select rowid as position, {self._spine.moment_sql} as moment, * from entity_rows"
+        return (
+            f"select {', '.join(selected)} from ({rows}) as rows {' '.join(joins)}"
+            " order by rows.position"
+        )
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
-        table = self._connection.sql(self._matched()).to_arrow_table()
+        table = self._connection.sql(self.to_sql()).to_arrow_table()
         return table.rename_columns(self._names)
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
@@ -812,7 +831,7 @@ class AsofRetrievalJob(RetrievalJob):
         """
         if self._on_demand_feature_views:
             raise OfflineDataError("On-demand features cannot be streamed. Use to_arrow or to_df.")
-        reader = self._connection.sql(self._matched()).to_arrow_reader(rows_per_batch)
+        reader = self._connection.sql(self.to_sql()).to_arrow_reader(rows_per_batch)
         for batch in reader:
             yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
 
@@ -830,7 +849,7 @@ class AsofRetrievalJob(RetrievalJob):
             columns = ", ".join(
                 f"n{index} as {quoted(name)}" for index, name in enumerate(self._names)
             )
-            sql = f"select {columns} from ({self._matched()})"
+            sql = f"select {columns} from ({self.to_sql()})"
         persist(self._connection, self._config, sql, storage, allow_overwrite)
 
     @property

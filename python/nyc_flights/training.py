@@ -230,7 +230,9 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
 def main() -> int:
     """Train, judge and report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m nyc_flights.training")
-    parser.add_argument("--rows", type=int, default=40_000, help="labelled flights (%(default)s)")
+    parser.add_argument(
+        "--rows", type=int, default=400_000, help="labelled flights (%(default)s, which is all)"
+    )
     parser.add_argument("--report", type=Path, default=PROJECT / "data" / "report")
     options = parser.parse_args()
     if options.rows < 1000:
