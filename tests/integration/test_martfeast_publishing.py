@@ -299,6 +299,25 @@ def test_tests_on_no_rows_or_other_rows_are_no_evidence(library):
     assert library.versions() == versions
 
 
+def test_another_environments_rows_are_no_evidence(library):
+    """With --defer a test may read what another environment built."""
+    state = library.path / "state"
+    state.mkdir()
+    (state / "manifest.json").write_bytes((library.path / "target/manifest.json").read_bytes())
+    versions = library.versions()
+    add_duplicate(library)
+    library.dbt("seed")
+    library.dbt("run")
+    # Clean rows, as the other environment has them, for as long as the tests run.
+    library.execute(f"create or replace table {ACTIVITY} as select distinct * from {ACTIVITY}")
+    library.dbt("test", "--defer", "--favor-state", "--state", "state")
+    assert library.versions() == versions
+    recorded = library.query(
+        "select is_partial from martfeast.invocations order by invocation_number"
+    )
+    assert recorded == [(False,), (False,), (False,), (True,)]
+
+
 def test_a_mart_never_gets_the_rows_of_another_one(library):
     """Two marts may have one alias, in two schemas: their versions are kept apart."""
     yaml = (library.path / MARTS_YAML).read_text()
