@@ -49,12 +49,14 @@
     {# Another hook that failed at the start may have kept record_start from running. #}
     {%- do martfeast.create_evidence_tables() -%}
     {%- do martfeast.insert_invocation() -%}
+    {%- set nodes = martfeast.project_nodes() -%}
+    {%- set checksums = {} -%}
+    {%- for row in nodes -%}{%- do checksums.update({row[0]: row[4]}) -%}{%- endfor -%}
     {%- set rows = [] -%}
     {%- for result in results if result.node -%}
       {%- set node = result.node -%}
       {%- set timing = (result.timing or []) | last -%}
-      {%- set checksum = martfeast.code_checksum(graph.nodes[node.unique_id]) if node.unique_id in graph.nodes
-        else node.checksum if node.checksum is string else none -%}
+      {%- set checksum = checksums.get(node.unique_id, node.checksum if node.checksum is string else none) -%}
       {%- set tested = node.tested_node_unique_id or none
         if node.resource_type == 'unit_test' else node.attached_node or none -%}
       {%- do rows.append([
@@ -66,7 +68,7 @@
     {%- endfor -%}
     {%- do martfeast.insert_evidence('results', rows) -%}
     {%- do run_query('delete from ' ~ martfeast.evidence_schema() ~ '.nodes') -%}
-    {%- do martfeast.insert_evidence('nodes', martfeast.project_nodes()) -%}
+    {%- do martfeast.insert_evidence('nodes', nodes) -%}
     {%- do martfeast.insert_evidence('completions', [[invocation_id, modules.datetime.datetime.now(modules.pytz.utc)]]) -%}
   {%- endif -%}
 {%- endmacro %}
