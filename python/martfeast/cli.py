@@ -2,15 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from martfeast.artifacts import published_path, read_artifacts
+from martfeast.artifacts import read_artifacts
 from martfeast.problems import DeclarationError, did_you_mean
 from martfeast.readiness import Registered
 from martfeast.reading import assess
 from martfeast.report import as_json, mart_report, project_report
 from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
+
+if TYPE_CHECKING:
+    from martfeast.registry import FeatureRepo
 
 project_dir_option = click.option(
     "--project-dir",
@@ -86,11 +90,9 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )
     repos = [_feature_repo(repo) for repo in feature_repos or (project_dir / "feature_repo",)]
-    from martfeast.registry import FeatureRepo
-
-    texts = [FeatureRepo(path, path / "feature_store.yaml").registry_text() for path in repos]
+    texts = [repo.registry_text() for repo in repos]
     try:
-        pruned = prune(published_path(project_dir), kept, texts, dry_run)
+        pruned = prune(artifacts.published_path, kept, texts, dry_run)
     except PruneError as error:
         raise click.ClickException(str(error)) from None
     for path in pruned.removed:
@@ -106,19 +108,18 @@ def _registered(project_dir: Path, feature_repo: Path | None) -> Registered:
         feature_repo = project_dir / "feature_repo"
         if not (feature_repo / "feature_store.yaml").exists():
             return Registered()
-    path = _feature_repo(feature_repo)
-    from martfeast.registry import FeatureRepo  # Feast takes seconds to import
-
-    return FeatureRepo(path, path / "feature_store.yaml").read_registered()
+    return _feature_repo(feature_repo).read_registered()
 
 
-def _feature_repo(path: Path) -> Path:
+def _feature_repo(path: Path) -> "FeatureRepo":
     path = path.resolve()
     if not (path / "feature_store.yaml").exists():
         raise click.ClickException(
             f"{path} has no feature_store.yaml. Name the feature repo with --feature-repo."
         )
-    return path
+    from martfeast.registry import FeatureRepo  # Feast takes seconds to import
+
+    return FeatureRepo(path, path / "feature_store.yaml")
 
 
 def _refusal(error: DeclarationError) -> SystemExit:

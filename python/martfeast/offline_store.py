@@ -136,10 +136,10 @@ class Columns:
 
     types: dict[str, str]
 
-    def utc(self, name: str, prefix: str = "") -> str:
+    def utc(self, name: str) -> str:
         """Return SQL of a time column as TIMESTAMP in UTC, microseconds; null stays null."""
         type_ = self.types[name]
-        column = f"{prefix}{quoted(name)}"
+        column = quoted(name)
         if type_ == "TIMESTAMP":
             return column
         # The session is in UTC, so these casts are exact. DuckDB calls zoned types by two names.
@@ -327,19 +327,14 @@ class DuckDBAsofOfflineStore(OfflineStore):
         end_date: datetime,
     ) -> RetrievalJob:
         """Return a job for the latest row of each key in a time range, both ends included."""
-        connection = connect(config)
-        source = open_source(connection, config, data_source, f"source '{data_source.name}'")
-        keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
         times = [timestamp_field, *filter(None, [created_timestamp_column])]
-        values = [*feature_name_columns, *times]
-        source.columns.require([*keys, *values], f"source '{data_source.name}'", "its data")
-        selected = ", ".join(map(quoted, dict.fromkeys([*keys, *values])))
-        condition = in_range(source.columns, timestamp_field, start_date, end_date)
-        rows = f"select {selected} from {source.relation} where {condition}"
-        sql = latest(rows, list(map(quoted, keys)), [*map(quoted, times + feature_name_columns)])
-        if len(keys) < len(join_key_columns):
-            sql = f"select {literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}, * from ({sql})"
-        return QueryJob(connection, config, sql)
+        keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
+        names = [*join_key_columns, *feature_name_columns, *times]
+        connection, rows = select_rows(
+            config, data_source, names, timestamp_field, start_date, end_date
+        )
+        order = [*map(quoted, times + feature_name_columns)]
+        return QueryJob(connection, config, latest(rows, [*map(quoted, keys)], order))
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -353,21 +348,12 @@ class DuckDBAsofOfflineStore(OfflineStore):
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """Return a job for all rows in a time range, both ends included, in the source's order."""
-        connection = connect(config)
-        source = open_source(connection, config, data_source, f"source '{data_source.name}'")
-        keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
         times = [timestamp_field, *filter(None, [created_timestamp_column])]
-        names = list(dict.fromkeys([*keys, *feature_name_columns, *times]))
-        source.columns.require(names, f"source '{data_source.name}'", "its data")
-        selected = list(map(quoted, names))
-        if len(keys) < len(join_key_columns):
-            selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}")
-        return QueryJob(
-            connection,
-            config,
-            f"select {', '.join(selected)} from {source.relation}"
-            f" where {in_range(source.columns, timestamp_field, start_date, end_date)}",
+        names = [*join_key_columns, *feature_name_columns, *times]
+        connection, rows = select_rows(
+            config, data_source, names, timestamp_field, start_date, end_date
         )
+        return QueryJob(connection, config, rows)
 
     @staticmethod
     def offline_write_batch(
@@ -422,6 +408,30 @@ class DuckDBAsofOfflineStore(OfflineStore):
             partition_cols=destination.partition_by,
             basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
         )
+
+
+def select_rows(
+    config: RepoConfig,
+    data_source: DataSource,
+    names: list[str],
+    timestamp_field: str,
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[duckdb.DuckDBPyConnection, str]:
+    """Return a connection, and SQL over it of some columns of a source's rows in a time range.
+
+    The key that Feast invents for views without entities comes first, with its one value.
+    """
+    connection = connect(config)
+    what = f"source '{data_source.name}'"
+    source = open_source(connection, config, data_source, what)
+    columns = [name for name in dict.fromkeys(names) if name != DUMMY_ENTITY_ID]
+    source.columns.require(columns, what, "its data")
+    selected = list(map(quoted, columns))
+    if DUMMY_ENTITY_ID in names:
+        selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}")
+    condition = in_range(source.columns, timestamp_field, start, end)
+    return connection, f"select {', '.join(selected)} from {source.relation} where {condition}"
 
 
 def latest(rows: str, keys: list[str], order: list[str]) -> str:
@@ -583,22 +593,20 @@ def create_spine_from_views(
         )
     selects = []
     for view in views:
-        moments = view.source.columns.utc(view.source.timestamp)
-        columns = [f"{moments} at time zone 'UTC' as {EVENT_TIMESTAMP}"]
+        columns = [f"{view.source.columns.utc(view.source.timestamp)} at time zone 'UTC' as c0"]
         columns += [
-            f"{quoted(view.source.column(key))} as {quoted(name)}"
-            for key, name in sorted(view.keys.items(), key=lambda item: item[1])
+            f"{quoted(view.source.column(key))} as c{number}"
+            for number, (key, _) in enumerate(
+                sorted(view.keys.items(), key=lambda item: item[1]), start=1
+            )
         ]
         condition = in_range(view.source.columns, view.source.timestamp, start, end)
         selects.append(f"select {', '.join(columns)} from {view.source.relation} where {condition}")
     connection.execute(
-        f"create temp table spine as select distinct * from ({' union all '.join(selects)})"
+        f"create temp table entity_rows as select distinct * from ({' union all '.join(selects)})"
         " order by all"
     )
-    names = [EVENT_TIMESTAMP, *keys[0]]
-    aliases = ", ".join(f"{quoted(name)} as c{number}" for number, name in enumerate(names))
-    connection.execute(f"create temp table entity_rows as select {aliases} from spine")
-    return names
+    return [EVENT_TIMESTAMP, *keys[0]]
 
 
 def check_names_are_unique(names: list[str], views: "list[JoinedView]") -> None:
@@ -746,7 +754,58 @@ class JoinedView:
         return rows
 
 
-class AsofRetrievalJob(RetrievalJob):
+class QueryJob(RetrievalJob):
+    """A query over a DuckDB of its own, which goes with it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
+        self._connection = connection
+        self._config = config
+        self._sql = sql
+
+    def to_sql(self) -> str:
+        """Return the query."""
+        return self._sql
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        return self._connection.sql(self.to_sql()).to_arrow_table()
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return to_pandas(self._to_arrow_internal(timeout))
+
+    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
+        """Return the rows as pandas; integers and booleans with gaps stay what they are."""
+        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
+        persist(self._connection, self._config, self._named_sql(), storage, allow_overwrite)
+
+    def _named_sql(self) -> str:
+        """Return the query with its columns called as the user is to see them."""
+        return self.to_sql()
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Features are called as they are."""
+        return False
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """There are none."""
+        return []
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """There is none."""
+        return None
+
+
+class AsofRetrievalJob(QueryJob):
     """A training set, computed when it is first asked for; it holds a DuckDB until it goes."""
 
     def __init__(
@@ -760,15 +819,13 @@ class AsofRetrievalJob(RetrievalJob):
         on_demand_feature_views: list[OnDemandFeatureView],
         full_feature_names: bool,
     ) -> None:
-        self._connection = connection
-        self._config = config
+        super().__init__(connection, config, sql="")
         self._spine = spine
         self._views = views
         self._by_created = by_created
         self._feature_refs = feature_refs
         self._on_demand_feature_views = on_demand_feature_views
         self._full_feature_names = full_feature_names
-        self._sql: str | None = None
 
     @property
     def _names(self) -> list[str]:
@@ -783,7 +840,7 @@ class AsofRetrievalJob(RetrievalJob):
         A few views are joined in it. Of many, the matches are written to tables first, and it lays
         them beside the entity rows.
         """
-        if self._sql is None:
+        if not self._sql:
             entity_columns = [f"c{number}" for number in range(len(self._spine.columns.types))]
             aliases = [alias for view in self._views for alias in view.aliases]
             numbered = ", ".join(
@@ -812,15 +869,7 @@ class AsofRetrievalJob(RetrievalJob):
         )
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
-        table = self._connection.sql(self.to_sql()).to_arrow_table()
-        return table.rename_columns(self._names)
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return to_pandas(self._to_arrow_internal(timeout))
-
-    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
-        """Return the training set as pandas; integers and booleans with gaps stay what they are."""
-        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
+        return super()._to_arrow_internal(timeout).rename_columns(self._names)
 
     def to_arrow_batches(self, rows_per_batch: int = 1_000_000) -> Iterator[pyarrow.RecordBatch]:
         """Yield the training set in batches, for sets that are larger than memory.
@@ -835,22 +884,12 @@ class AsofRetrievalJob(RetrievalJob):
         for batch in reader:
             yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
 
-    def persist(
-        self,
-        storage: SavedDatasetStorage,
-        allow_overwrite: bool = False,
-        timeout: int | None = None,
-    ) -> None:
-        """Write the training set to a Parquet file, without holding it in memory, in one rename."""
+    def _named_sql(self) -> str:
         if self._on_demand_feature_views:
             self._connection.register("whole", self.to_arrow())
-            sql = "from whole"
-        else:
-            columns = ", ".join(
-                f"n{index} as {quoted(name)}" for index, name in enumerate(self._names)
-            )
-            sql = f"select {columns} from ({self.to_sql()})"
-        persist(self._connection, self._config, sql, storage, allow_overwrite)
+            return "from whole"
+        columns = ", ".join(f"n{index} as {quoted(name)}" for index, name in enumerate(self._names))
+        return f"select {columns} from ({self.to_sql()})"
 
     @property
     def full_feature_names(self) -> bool:
@@ -871,53 +910,6 @@ class AsofRetrievalJob(RetrievalJob):
             min_event_timestamp=self._spine.first,
             max_event_timestamp=self._spine.last,
         )
-
-
-class QueryJob(RetrievalJob):
-    """A query over one source."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
-        self._connection = connection
-        self._config = config
-        self._sql = sql
-
-    def to_sql(self) -> str:
-        """Return the query."""
-        return self._sql
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
-        return self._connection.sql(self._sql).to_arrow_table()
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return to_pandas(self._to_arrow_internal(timeout))
-
-    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
-        """Return the rows as pandas; integers and booleans with gaps stay what they are."""
-        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
-
-    def persist(
-        self,
-        storage: SavedDatasetStorage,
-        allow_overwrite: bool = False,
-        timeout: int | None = None,
-    ) -> None:
-        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
-        persist(self._connection, self._config, self._sql, storage, allow_overwrite)
-
-    @property
-    def full_feature_names(self) -> bool:
-        """Features are called as they are."""
-        return False
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """There are none."""
-        return []
-
-    @property
-    def metadata(self) -> RetrievalMetadata | None:
-        """There is none."""
-        return None
 
 
 def to_pandas(table: pyarrow.Table) -> pd.DataFrame:

@@ -99,15 +99,6 @@ class Evidence:
     exposures: list[Exposure]
     registered: Registered
     now: datetime
-    parents: dict[str, list[str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        nodes = {
-            **self.artifacts.manifest["nodes"],
-            **self.artifacts.manifest.get("unit_tests", {}),
-        }
-        parents = {name: node["depends_on"].get("nodes", []) for name, node in nodes.items()}
-        object.__setattr__(self, "parents", parents)
 
     def node(self, mart: Mart) -> dict[str, Any]:
         """Return the mart's node of the manifest."""
@@ -120,13 +111,15 @@ class Evidence:
 
     def lineage(self, mart: Mart) -> set[str]:
         """Return the unique_ids of the mart and of everything upstream of it."""
+        nodes = self.artifacts.manifest["nodes"]
         found: set[str] = set()
         waiting = [mart.unique_id]
         while waiting:
             unique_id = waiting.pop()
             if unique_id not in found:
                 found.add(unique_id)
-                waiting += self.parents.get(unique_id, [])
+                if unique_id in nodes:  # a source has nothing upstream
+                    waiting += nodes[unique_id]["depends_on"].get("nodes", [])
         return found
 
     def tests(self, lineage: set[str]) -> Iterator[dict[str, Any]]:

@@ -220,6 +220,16 @@ def set_versions(library) -> None:
     )
 
 
+def drop_is_student(library) -> None:
+    library.replace_in(f"models/marts/{ACTIVITY}.sql", "    is_student,\n", "")
+    library.replace_in(
+        YAML,
+        "      - name: is_student\n        data_type: boolean\n"
+        "        description: Whether the member is a student.\n",
+        "",
+    )
+
+
 def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(applied):
     library = applied
     registry = library.registry.read_bytes()
@@ -232,13 +242,7 @@ def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(appli
         "- name: copies_free\n        data_type: double",
     )
     # Gone, and the exposure takes all of the mart.
-    library.replace_in(f"models/marts/{ACTIVITY}.sql", "    is_student,\n", "")
-    library.replace_in(
-        YAML,
-        "      - name: is_student\n        data_type: boolean\n"
-        "        description: Whether the member is a student.\n",
-        "",
-    )
+    drop_is_student(library)
     assert library.dbt("build").returncode == 0
     for command in ("plan", "apply"):
         refused = library.feast(command)
@@ -257,13 +261,7 @@ def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(appli
 
 def test_a_renamed_exposure_does_not_let_a_used_feature_go(applied):
     library = applied
-    library.replace_in(f"models/marts/{ACTIVITY}.sql", "    is_student,\n", "")
-    library.replace_in(
-        YAML,
-        "      - name: is_student\n        data_type: boolean\n"
-        "        description: Whether the member is a student.\n",
-        "",
-    )
+    drop_is_student(library)
     library.replace_in(EXPOSURES, f"name: {SERVICE}", "name: overdue_forecast")
     library.dbt("build", "--no-partial-parse")  # with it dbt keeps the old exposure beside the new
     refused = library.feast("plan")

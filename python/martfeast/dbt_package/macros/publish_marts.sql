@@ -43,7 +43,7 @@
 
   {%- do run_query('create or replace temp table martfeast_verdicts as ' ~ martfeast.verdicts_sql()) -%}
   {%- set candidates = run_query(
-    "select verdict.mart_id, current.version, current.content_hash, current.path from martfeast_verdicts as verdict"
+    "select verdict.mart_id from martfeast_verdicts as verdict"
     ~ " left join martfeast_current as current on verdict.mart_id = current.unique_id and current.version is not null"
     ~ " left join " ~ files ~ " on ends_with(files.file, '/' || current.path)"
     ~ " where len(verdict.reasons) = 0"
@@ -170,30 +170,13 @@
   that cannot be read is passed over for the newest release that can be, and replaced at the end of this run.
 #}
 {% macro load_current_release(folder, shown) -%}
-  {%- set files = run_query(
-    'select file from glob(' ~ martfeast.glob_literal(folder, '/*.json') ~ ") where file like '%/current.json'"
-    ~ ' union all select file from glob(' ~ martfeast.glob_literal(folder, '/releases/*.json')
-    ~ ") where not starts_with(parse_filename(file), 'tmp_')"
-  ).columns[0].values() -%}
-  {%- set globs = [] -%}
-  {%- for file in files -%}{%- do globs.append(martfeast.glob_literal(file, '')) -%}{%- endfor -%}
-  {%- set content -%}
-    {% if files -%}
-    select filename, content from read_text([{{ globs | join(', ') }}])
-    {%- else -%}
-    select null::varchar as filename, null::varchar as content where false
-    {%- endif %}
-  {%- endset -%}
-  {%- set readable -%}
-    select
-      filename,
-      content::json as release,
-      filename like '%/current.json' as is_current
-    from ({{ content }})
-    where json_valid(content) and content::json ->> '$.format' = '1' and json_type(content::json -> '$.marts') = 'ARRAY'
-    order by is_current desc, filename desc
-    limit 1
-  {%- endset -%}
+  {%- set file_count = martfeast.read_newest_release(folder, '/current.json') -%}
+  {%- if not run_query('from martfeast_readable').rows -%}
+    {%- set file_count = file_count + martfeast.read_newest_release(folder, '/releases/*.json') -%}
+    {%- if file_count -%}
+      {%- do log('martfeast: ' ~ shown ~ '/current.json is missing or damaged; it is written anew from the newest release', info=true) -%}
+    {%- endif -%}
+  {%- endif -%}
   {%- set structure = {
     'mart': 'VARCHAR', 'unique_id': 'VARCHAR', 'version': 'VARCHAR', 'path': 'VARCHAR', 'published_at': 'VARCHAR',
     'built_by': 'VARCHAR', 'code_checksum': 'VARCHAR', 'columns': 'JSON', 'row_count': 'BIGINT',
@@ -204,11 +187,28 @@
     'create or replace temp table martfeast_current as select release_number, unnest(entry) from ('
     ~ "select (release ->> '$.release_number')::bigint as release_number,"
     ~ " unnest(from_json(release -> '$.marts', " ~ martfeast.literal('[' ~ tojson(structure) ~ ']') ~ ')) as entry'
-    ~ ' from (' ~ readable ~ '))'
+    ~ ' from martfeast_readable)'
   ) -%}
-  {%- if files and not run_query(readable ~ ' offset 0').rows | selectattr('is_current') | list -%}
-    {%- do log('martfeast: ' ~ shown ~ '/current.json is missing or damaged; it is written anew from the newest release', info=true) -%}
-  {%- endif -%}
+{%- endmacro %}
+
+
+{# Read the newest release that can be read among some files; return how many files there are. #}
+{% macro read_newest_release(folder, pattern) -%}
+  {%- set files = run_query(
+    'select file from glob(' ~ martfeast.glob_literal(folder, pattern) ~ ')'
+    ~ " where not starts_with(parse_filename(file), 'tmp_')"
+  ).columns[0].values() -%}
+  {%- set globs = [] -%}
+  {%- for file in files -%}{%- do globs.append(martfeast.glob_literal(file, '')) -%}{%- endfor -%}
+  {%- set contents = 'read_text([' ~ globs | join(', ') ~ '])' if files
+    else '(select null::varchar as filename, null::varchar as content where false)' -%}
+  {%- do run_query(
+    'create or replace temp table martfeast_readable as select content::json as release from ' ~ contents
+    ~ " where json_valid(content) and content::json ->> '$.format' = '1'"
+    ~ "   and json_type(content::json -> '$.marts') = 'ARRAY'"
+    ~ ' order by filename desc limit 1'
+  ) -%}
+  {{- return(files | length) -}}
 {%- endmacro %}
 
 
