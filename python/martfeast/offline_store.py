@@ -9,11 +9,12 @@ Named in feature_store.yaml::
       threads: 2
       spill_directory: /tmp/spill
 
-How a training set is made: the entity rows become a table, whose row ids keep their order. Feature
-views are matched to it by ASOF JOIN, a few in one query, which carries nothing but keys, time and
-the features asked for, and gives them back in the order of the entity rows. Of many views the
-matches become tables that are laid side by side, so that their cost adds up and does not multiply.
-What outgrows memory spills.
+How a training set is made: keys and moments of the entity rows become a table; their other columns
+stay aside until the end. Each feature view is matched to that table by ASOF JOIN, which carries the
+features asked for and nothing else, and gives them back in the order of the entity rows. A view of
+long history, of which few rows are wanted, is searched instead: first the latest time for each
+entity row, then the features at those times. The matches are laid side by side, so that the cost of
+many views adds up and does not multiply. What outgrows memory spills.
 """
 
 import tempfile
@@ -50,13 +51,15 @@ from feast.utils import (
 )
 
 EVENT_TIMESTAMP = "event_timestamp"
-# With so many feature rows to each entity row, it pays to leave out other entities' rows first:
-# benchmarks/offline_store.py measures both plans around this ratio.
-FEW_ENTITY_ROWS = 50
-# A join carries what the ones before it found: a few in one query save sorting, many would explode.
-VIEWS_PER_JOIN = 4
+# A search compares every feature row with every entity row of its key, and an ASOF JOIN sorts all
+# feature rows: benchmarks/offline_store.py measures both plans around this number of entity rows.
+FEW_ROWS_OF_A_KEY = 32
 
 INTEGERS = {
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+}
+NULLABLE = {
     pyarrow.int8(): pd.Int8Dtype(),
     pyarrow.int16(): pd.Int16Dtype(),
     pyarrow.int32(): pd.Int32Dtype(),
@@ -144,7 +147,9 @@ class Columns:
             return column
         # The session is in UTC, so these casts are exact. DuckDB calls zoned types by two names.
         if "ZONE" in type_ or "TZ" in type_:
-            column = f"cast({column} as timestamptz)"
+            # Times six faster than a cast, which is left for infinity.
+            zoned = f"cast({column} as timestamptz)"
+            return f"coalesce(make_timestamp(epoch_us({zoned})), cast({zoned} as timestamp))"
         return f"cast({column} as timestamp)"
 
     def require(self, names: list[str], what: str, where: str) -> None:
@@ -296,18 +301,17 @@ class DuckDBAsofOfflineStore(OfflineStore):
             start, end = compute_non_entity_date_range(
                 feature_views, start_date=start_date, end_date=end_date
             )
-            names = create_spine_from_views(connection, views, start, end)
+            frame = frame_from_views(connection, views, start, end)
         else:
-            names = create_spine(connection, config, entity_df)
-        spine = Spine.of(connection, names)
+            frame = open_frame(connection, config, entity_df)
         for view in views:
-            view.check(spine)
-        check_names_are_unique(names, views)
+            view.check(frame)
+        check_names_are_unique(list(frame.columns.types), views)
         demanded = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         return AsofRetrievalJob(
             connection=connection,
             config=config,
-            spine=spine,
+            spine=Spine.of(connection, frame, views),
             views=views,
             by_created=filter_by_created_timestamp,
             feature_refs=feature_refs,
@@ -438,9 +442,7 @@ def latest(rows: str, keys: list[str], order: list[str]) -> str:
     """Return SQL of one row for each key: the last in the order of some columns, nulls first."""
     partition = f"partition by {', '.join(keys)}" if keys else ""
     descending = ", ".join(f"{column} desc nulls last" for column in order)
-    return (
-        f"select * from ({rows}) qualify row_number() over ({partition} order by {descending}) = 1"
-    )
+    return f"from ({rows}) qualify row_number() over ({partition} order by {descending}) = 1"
 
 
 def in_range(columns: Columns, name: str, start: datetime | None, end: datetime | None) -> str:
@@ -462,22 +464,27 @@ def in_range(columns: Columns, name: str, start: datetime | None, end: datetime 
 
 
 @dataclass(frozen=True)
-class Spine:
-    """The entity rows, as the table entity_rows in their order.
+class EntityFrame:
+    """The entity rows as they were given: the relation entity_frame, its columns called by numbers.
 
-    columns: all of them, as the user has them. timestamp: the one that is the moment.
+    columns: all of them, by the user's names. timestamp: the one that is the moment.
+    table: the rows, if they are in memory.
     """
 
     columns: Columns
     timestamp: str
-    row_count: int
-    first: datetime | None  # the earliest and the latest moment, UTC
-    last: datetime | None
+    table: pyarrow.Table | None = None
 
     @staticmethod
-    def of(connection: duckdb.DuckDBPyConnection, names: list[str]) -> "Spine":
-        """Look at the table entity_rows, whose columns are to be called by these names."""
-        types = dict(zip(names, describe(connection, "entity_rows").types.values(), strict=True))
+    def of(
+        connection: duckdb.DuckDBPyConnection, names: list[str], table: pyarrow.Table | None = None
+    ) -> "EntityFrame":
+        """Look at the relation entity_frame, whose columns are to be called by these names."""
+        if len(set(names)) < len(names):
+            raise OfflineDataError(
+                "The entity frame has two columns of one name. Rename one of them."
+            )
+        types = dict(zip(names, describe(connection, "entity_frame").types.values(), strict=True))
         times = [name for name, type_ in types.items() if type_.startswith(("TIMESTAMP", "DATE"))]
         if EVENT_TIMESTAMP in types:
             timestamp = EVENT_TIMESTAMP
@@ -494,44 +501,72 @@ class Spine:
                 f"Column {timestamp} of the entity frame is {types[timestamp]}, and must be a"
                 " timestamp. Convert it."
             )
-        columns = Columns(types)
-        spine = Spine(columns, timestamp, 0, None, None)
-        moments = f"select {spine.moment_sql} as t from entity_rows"
-        sql = f"select count(*), min(t), max(t) from ({moments})"
-        row_count, first, last = connection.execute(sql).fetchall()[0]
-        return Spine(columns, timestamp, row_count, first, last)
+        return EntityFrame(Columns(types), timestamp, table)
+
+    def arrow(self, connection: duckdb.DuckDBPyConnection) -> pyarrow.Table:
+        """Return the rows."""
+        return self.table or connection.sql("from entity_frame").to_arrow_table()
 
     def sql(self, name: str) -> str:
-        """Return SQL of a column: in the table they are called by their numbers."""
+        """Return SQL of a column."""
         return f"c{list(self.columns.types).index(name)}"
 
-    @property
-    def moment_sql(self) -> str:
-        """SQL of the moment: TIMESTAMP, UTC."""
-        inner = Columns({self.sql(self.timestamp): self.columns.types[self.timestamp]})
-        return inner.utc(self.sql(self.timestamp))
+
+@dataclass(frozen=True)
+class Spine:
+    """What is matched: the table entity_rows of a frame's keys, moments and positions.
+
+    It is sorted by keys and moment, those of most views, because an ASOF JOIN sorts what it joins,
+    and what is in order already takes half the time.
+    """
+
+    frame: EntityFrame
+    row_count: int
+    first: datetime | None  # the earliest and the latest moment, UTC
+    last: datetime | None
+
+    @staticmethod
+    def of(
+        connection: duckdb.DuckDBPyConnection, frame: EntityFrame, views: "list[JoinedView]"
+    ) -> "Spine":
+        """Create the table entity_rows of a frame, with what these views are looked up by."""
+        at = frame.sql(frame.timestamp)
+        moment = Columns({at: frame.columns.types[frame.timestamp]}).utc(at)
+        by_view = [view.entity_keys(frame) for view in views]
+        columns = {alias: sql for keys in by_view for alias, sql in keys.items()}
+        columns["moment"] = moment
+        selected = [f"{sql} as {alias}" for alias, sql in columns.items()]
+        order = ", ".join([*max(by_view, key=by_view.count), "moment"])
+        connection.execute(
+            f"create temp table unsorted as select {', '.join(selected)} from entity_frame;"
+            "create temp table entity_rows as select *, rowid as position from unsorted"
+            f" order by {order}; drop table unsorted"
+        )
+        sql = "select count(*), min(moment), max(moment) from entity_rows"
+        return Spine(frame, *connection.execute(sql).fetchall()[0])
 
 
-def create_spine(
+def open_frame(
     connection: duckdb.DuckDBPyConnection,
     config: RepoConfig,
     entity_df: "pd.DataFrame | pyarrow.Table | str | Path",
-) -> list[str]:
-    """Create the table entity_rows, with columns called by numbers; return their real names.
+) -> EntityFrame:
+    """Return the entity rows of a frame, a file or a query.
 
     Raises:
         OfflineDataError: the frame is of no known kind, or its SQL or file cannot be read.
 
     """
+    table = None
     if isinstance(entity_df, pd.DataFrame):
-        entity_df = pyarrow.Table.from_pandas(entity_df, preserve_index=False)
-    if isinstance(entity_df, pyarrow.Table):
-        names = list(entity_df.column_names)
-        frame = entity_df.rename_columns([f"c{number}" for number in range(len(names))])
-        connection.register("entity_frame", frame)
-        connection.execute("create temp table entity_rows as from entity_frame")
-        connection.unregister("entity_frame")
-        return names
+        table = pyarrow.Table.from_pandas(entity_df, preserve_index=False)
+    elif isinstance(entity_df, pyarrow.Table):
+        table = entity_df.replace_schema_metadata(None)
+    if table is not None:
+        names = list(table.column_names)
+        numbered = table.rename_columns([f"c{number}" for number in range(len(names))])
+        connection.register("entity_frame", numbered)
+        return EntityFrame.of(connection, names, table)
     text = str(entity_df)
     if isinstance(entity_df, Path) or text.strip().lower().endswith(".parquet"):
         relation = f"read_parquet({literal(str(local_path(config, text.strip())))})"
@@ -546,12 +581,12 @@ def create_spine(
     try:
         names = list(describe(connection, relation).types)
         aliases = ", ".join(f"c{number}" for number in range(len(names)))
-        connection.execute(f"create temp table entity_rows as from {relation} as rows({aliases})")
+        connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
     except duckdb.Error as error:
         raise OfflineDataError(
             f"The entity frame cannot be read: {str(error).splitlines()[0]}. It was: {text}"
         ) from error
-    return names
+    return EntityFrame.of(connection, names)
 
 
 def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) -> None:
@@ -574,16 +609,13 @@ def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) 
         ) from error
 
 
-def create_spine_from_views(
+def frame_from_views(
     connection: duckdb.DuckDBPyConnection,
     views: "list[JoinedView]",
     start: datetime,
     end: datetime,
-) -> list[str]:
-    """Create the table entity_rows of every key and timestamp that the views have in a range.
-
-    Returns the names of its columns, which are called by numbers.
-    """
+) -> EntityFrame:
+    """Return entity rows of every key and timestamp that the views have in a range."""
     keys = [sorted(view.keys.values()) for view in views]
     if any(other != keys[0] for other in keys):
         listed = "; ".join(f"{v.name}: {', '.join(k)}" for v, k in zip(views, keys, strict=True))
@@ -593,27 +625,22 @@ def create_spine_from_views(
         )
     selects = []
     for view in views:
-        columns = [f"{view.source.columns.utc(view.source.timestamp)} at time zone 'UTC' as c0"]
-        columns += [
-            f"{quoted(view.source.column(key))} as c{number}"
-            for number, (key, _) in enumerate(
-                sorted(view.keys.items(), key=lambda item: item[1]), start=1
-            )
-        ]
-        condition = in_range(view.source.columns, view.source.timestamp, start, end)
-        selects.append(f"select {', '.join(columns)} from {view.source.relation} where {condition}")
+        source = view.source
+        columns = [f"{source.columns.utc(source.timestamp)} at time zone 'UTC' as c0"]
+        by_entity = sorted(view.keys, key=view.keys.__getitem__)
+        columns += [f"{quoted(source.column(key))} as c{n}" for n, key in enumerate(by_entity, 1)]
+        condition = in_range(source.columns, source.timestamp, start, end)
+        selects.append(f"select {', '.join(columns)} from {source.relation} where {condition}")
     connection.execute(
-        f"create temp table entity_rows as select distinct * from ({' union all '.join(selects)})"
-        " order by all"
+        f"create temp table entity_frame as select distinct *"
+        f" from ({' union all '.join(selects)}) order by all"
     )
-    return [EVENT_TIMESTAMP, *keys[0]]
+    return EntityFrame.of(connection, [EVENT_TIMESTAMP, *keys[0]])
 
 
 def check_names_are_unique(names: list[str], views: "list[JoinedView]") -> None:
     """Raise OfflineDataError if two columns of the result would have one name."""
     taken = dict.fromkeys(names, "a column of the entity frame")
-    if len(taken) < len(names):
-        raise OfflineDataError("The entity frame has two columns of one name. Rename one of them.")
     for view in views:
         for name in view.outputs:
             if name in taken:
@@ -669,76 +696,123 @@ class JoinedView:
         source.columns.require(needed, what, str(source.path))
         return joined
 
-    def check(self, spine: Spine) -> None:
+    def check(self, frame: EntityFrame) -> None:
         """Raise OfflineDataError if the entity frame lacks a key of this view."""
-        missing = [name for name in self.keys.values() if name not in spine.columns.types]
+        missing = [name for name in self.keys.values() if name not in frame.columns.types]
         if missing:
             raise OfflineDataError(
                 f"The entity frame has no column {', '.join(missing)}, which feature view"
-                f" '{self.name}' is looked up by. It has: {', '.join(spine.columns.types)}."
+                f" '{self.name}' is looked up by. It has: {', '.join(frame.columns.types)}."
             )
 
     @property
-    def selected(self) -> list[str]:
-        """SQL of each matched feature, named by view and number; null where it has expired."""
-        alive = f"rows.moment <= {self.table}.ts + {interval(self.ttl)}" if self.ttl else None
-        columns = [f"{self.table}.f{number}" for number in range(len(self.features))]
-        return [
-            f"{f'case when {alive} then {column} end' if alive else column} as {alias}"
-            for column, alias in zip(columns, self.aliases, strict=True)
-        ]
+    def numbers(self) -> list[str]:
+        """What the features are called in SQL."""
+        return [f"f{number}" for number in range(len(self.features))]
 
-    @property
-    def aliases(self) -> list[str]:
-        """The names of the matched features in SQL."""
-        return [f"{self.table}_f{number}" for number in range(len(self.features))]
+    def matches(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
+        """Return SQL of the features f0, f1 ... for each entity row, in the frame's order.
 
-    def join(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
-        """Return SQL that joins this view to entity rows called rows, with their moment."""
-        conditions = [
-            f"rows.{spine.sql(name)} = {self.table}.k{number}"
-            for number, name in enumerate(self.keys.values())
-        ]
-        usable = "usable" if by_created and self.source.created else "ts"
-        conditions.append(f"rows.moment >= {self.table}.{usable}")
-        facts = self.facts(connection, spine, by_created)
-        return f"asof left join ({facts}) as {self.table} on {' and '.join(conditions)}"
+        What has to be looked up first is looked up now.
+        """
+        by_created = by_created and self.source.created is not None
+        if not by_created and self.is_searched(connection, spine):
+            return self.search(connection, spine)
+        keys = enumerate(self.entity_keys(spine.frame))
+        conditions = [f"entity_rows.{key} = facts.k{number}" for number, key in keys]
+        conditions.append(f"moment >= facts.{'usable' if by_created else 'ts'}")
+        selected = ", ".join(self.numbers)
+        if self.ttl:
+            alive = f"moment <= ts + {interval(self.ttl)}"
+            selected = ", ".join(f"case when {alive} then {f} end as {f}" for f in self.numbers)
+        return (
+            f"select {selected} from entity_rows"
+            f" asof left join ({self.facts(connection, spine, by_created)}) as facts"
+            f" on {' and '.join(conditions)} order by position"
+        )
+
+    def is_searched(self, connection: duckdb.DuckDBPyConnection, spine: Spine) -> bool:
+        """Tell whether to search the view's rows, and not to sort them for an ASOF JOIN."""
+        if spine.row_count >= self.source.row_count:
+            return False
+        keys = ", ".join(self.entity_keys(spine.frame)) or "true"
+        sql = f"select max(n) from (select count(*) as n from entity_rows group by {keys})"
+        return (connection.execute(sql).fetchall()[0][0] or 0) <= FEW_ROWS_OF_A_KEY
+
+    def entity_keys(self, frame: EntityFrame) -> dict[str, str]:
+        """Return what the table entity_rows has for each key: the column, and SQL of it.
+
+        Integers are of the view's type there: DuckDB would compare two types as a third, slowly.
+        """
+        found = {}
+        for key, name in self.keys.items():
+            column, type_ = frame.sql(name), self.source.columns.types[self.source.column(key)]
+            if type_ != frame.columns.types[name] and {type_, frame.columns.types[name]} < INTEGERS:
+                found[f"{column}_{type_}"] = f"try_cast({column} as {type_})"
+            else:
+                found[column] = column
+        return found
+
+    def search(self, connection: duckdb.DuckDBPyConnection, spine: Spine) -> str:
+        """Return SQL of the matches, found without sorting the view's rows.
+
+        The latest time of each entity row comes first, so that only keys and times are compared;
+        then the rows at those times are fetched. If some are tied, the ties are broken then.
+        """
+        keys = self.entity_keys(spine.frame)
+        conditions = [f"entity_rows.{key} = k{number}" for number, key in enumerate(keys)]
+        conditions.append("moment >= ts")
+        if self.ttl:
+            conditions.append(f"moment <= ts + {interval(self.ttl)}")
+        grouped = ", ".join(["position", *keys])
+        (found,) = connection.execute(
+            f"create or replace temp table times as select {grouped}, max(ts) as ts"
+            f" from entity_rows join ({self.rows(spine, [])}) on {' and '.join(conditions)}"
+            " group by all"
+        ).fetchall()[0]
+        conditions = [f"times.{key} = facts.k{number}" for number, key in enumerate(keys)]
+        conditions.append("times.ts = facts.ts")
+        order = ["created"] * (self.source.created is not None) + self.numbers
+        fetched = f"{self.table}_fetched"
+        (rows,) = connection.execute(
+            f"create or replace temp table {fetched} as select position, {', '.join(order)}"
+            f" from times join ({self.rows(spine, self.features)}) as facts"
+            f" on {' and '.join(conditions)}; "
+        ).fetchall()[0]
+        best = f"from {fetched}"
+        if rows > found:
+            best = latest(best, ["position"], order)
+        return (
+            f"select {', '.join(self.numbers)} from entity_rows"
+            f" left join ({best}) as best using (position) order by position"
+        )
+
+    def rows(self, spine: Spine, features: list[str]) -> str:
+        """Return SQL of the rows that can matter: k0, k1 ..., ts, created if any, f0, f1 ..."""
+        source = self.source
+        selected = [f"{quoted(source.column(key))} as k{n}" for n, key in enumerate(self.keys)]
+        selected.append(f"{source.columns.utc(source.timestamp)} as ts")
+        if source.created:
+            selected.append(f"{source.columns.utc(source.created)} as created")
+        selected += [f"{quoted(name)} as f{number}" for number, name in enumerate(features)]
+        start = spine.first - self.ttl if spine.first and self.ttl else None
+        condition = in_range(source.columns, source.timestamp, start, spine.last)
+        return f"select {', '.join(selected)} from {source.relation} where {condition}"
 
     def facts(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
-        """Return SQL of the feature rows that may be matched, one for each key and moment.
+        """Return SQL of the rows that may be matched by ASOF JOIN, one for each key and moment.
 
-        Columns: k0, k1 ... the keys, ts, f0, f1 ... the features; and if rows count from their
-        creation on, usable: from when on this is the best row of its key.
+        by_created: rows count from their creation on, and have a column usable: from when on each
+        is the best row of its key.
         """
-        columns = self.source.columns
+        rows = self.rows(spine, self.features)
         keys = [f"k{number}" for number in range(len(self.keys))]
-        features = [f"f{number}" for number in range(len(self.features))]
-        selected = [
-            f"{quoted(self.source.column(name))} as {key}"
-            for key, name in zip(keys, self.keys, strict=True)
-        ]
-        selected.append(f"{columns.utc(self.source.timestamp)} as ts")
-        selected += [
-            f"{quoted(name)} as {feature}"
-            for feature, name in zip(features, self.features, strict=True)
-        ]
-        start = spine.first - self.ttl if spine.first and self.ttl else None
-        condition = in_range(columns, self.source.timestamp, start, spine.last)
-        if spine.row_count * FEW_ENTITY_ROWS < self.source.row_count:
-            for name, entity in self.keys.items():
-                column = quoted(self.source.column(name))
-                condition += f" and {column} in (select {spine.sql(entity)} from entity_rows)"
-        relation = f"{self.source.relation} where {condition}"
-
-        if self.source.created:
-            selected.append(f"{columns.utc(self.source.created)} as created")
-        rows = f"select {', '.join(selected)} from {relation}"
-        if by_created and self.source.created:
+        if by_created:
             # At each moment at which a row becomes usable, the best of those usable so far.
-            ordered = [f"h{f} := {f} is not null, {f} := {f}" for f in features]
+            ordered = [f"h{f} := {f} is not null, {f} := {f}" for f in self.numbers]
             best = ", ".join(["ts := ts", "created := created", *ordered])
             partition = f"partition by {', '.join(keys)}" if keys else ""
-            unpacked = ["usable", "best.ts as ts", *(f"best.{f} as {f}" for f in features)]
+            unpacked = ["usable", "best.ts as ts", *(f"best.{f} as {f}" for f in self.numbers)]
             return (
                 f"select distinct {', '.join(keys + unpacked)} from (select *,"
                 f" max(struct_pack({best})) over ({partition} order by usable) as best"
@@ -750,7 +824,8 @@ class JoinedView:
             f"select exists (select 1 from ({rows}) group by {group} having count(*) > 1)"
         ).fetchall()[0]
         if has_ties:
-            return latest(rows, [*keys, "ts"], ["created"] * bool(self.source.created) + features)
+            order = ["created"] * (self.source.created is not None) + self.numbers
+            return latest(rows, [*keys, "ts"], order)
         return rows
 
 
@@ -820,6 +895,7 @@ class AsofRetrievalJob(QueryJob):
         full_feature_names: bool,
     ) -> None:
         super().__init__(connection, config, sql="")
+        self._is_matched = False
         self._spine = spine
         self._views = views
         self._by_created = by_created
@@ -829,47 +905,33 @@ class AsofRetrievalJob(QueryJob):
 
     @property
     def _names(self) -> list[str]:
-        return [
-            *self._spine.columns.types,
-            *(name for view in self._views for name in view.outputs),
-        ]
+        outputs = [name for view in self._views for name in view.outputs]
+        return [*self._spine.frame.columns.types, *outputs]
+
+    def _matches(self, view: JoinedView) -> str:
+        return view.matches(self._connection, self._spine, self._by_created)
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        columns = self._spine.frame.arrow(self._connection).columns
+        for view in self._views:
+            columns += self._connection.sql(self._matches(view)).to_arrow_table().columns
+        return pyarrow.Table.from_arrays(columns, names=self._names)
 
     def to_sql(self) -> str:
         """Return SQL of the training set; its columns are called n0, n1 ... by position.
 
-        A few views are joined in it. Of many, the matches are written to tables first, and it lays
-        them beside the entity rows.
+        The matches are written to tables first, which it lays beside the entity rows.
         """
-        if not self._sql:
-            entity_columns = [f"c{number}" for number in range(len(self._spine.columns.types))]
-            aliases = [alias for view in self._views for alias in view.aliases]
-            numbered = ", ".join(
-                f"{column} as n{index}" for index, column in enumerate(entity_columns + aliases)
-            )
-            if len(self._views) <= VIEWS_PER_JOIN:
-                self._sql = f"select {numbered} from ({self._join(self._views, entity_columns)})"
-            else:
-                tables = ["entity_rows"]
-                for first in range(0, len(self._views), VIEWS_PER_JOIN):
-                    tables.append(f"matches_{first}")
-                    joined = self._join(self._views[first : first + VIEWS_PER_JOIN], [])
-                    self._connection.execute(f"create temp table {tables[-1]} as {joined}")
-                self._sql = f"select {numbered} from {' positional join '.join(tables)}"
-        return self._sql
-
-    def _join(self, views: list[JoinedView], entity_columns: list[str]) -> str:
-        """Return SQL that matches some views: a row per entity row, in their order."""
-        selected = [f"rows.{column}" for column in entity_columns]
-        selected += [column for view in views for column in view.selected]
-        joins = [view.join(self._connection, self._spine, self._by_created) for view in views]
-        rows = f"select rowid as position, {self._spine.moment_sql} as moment, * from entity_rows"
-        return (
-            f"select {', '.join(selected)} from ({rows}) as rows {' '.join(joins)}"
-            " order by rows.position"
-        )
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
-        return super()._to_arrow_internal(timeout).rename_columns(self._names)
+        tables = ["entity_frame"]
+        columns = [f"c{number}" for number in range(len(self._spine.frame.columns.types))]
+        for view in self._views:
+            tables.append(view.table)
+            columns += [f"{view.table}.{number}" for number in view.numbers]
+            if not self._is_matched:
+                self._connection.execute(f"create temp table {view.table} as {self._matches(view)}")
+        self._is_matched = True
+        numbered = ", ".join(f"{column} as n{number}" for number, column in enumerate(columns))
+        return f"select {numbered} from {' positional join '.join(tables)}"
 
     def to_arrow_batches(self, rows_per_batch: int = 1_000_000) -> Iterator[pyarrow.RecordBatch]:
         """Yield the training set in batches, for sets that are larger than memory.
@@ -904,9 +966,10 @@ class AsofRetrievalJob(QueryJob):
     @property
     def metadata(self) -> RetrievalMetadata:
         """What was asked for, and the range of its moments."""
+        frame = self._spine.frame
         return RetrievalMetadata(
             features=self._feature_refs,
-            keys=[name for name in self._spine.columns.types if name != self._spine.timestamp],
+            keys=[name for name in frame.columns.types if name != frame.timestamp],
             min_event_timestamp=self._spine.first,
             max_event_timestamp=self._spine.last,
         )
@@ -914,10 +977,15 @@ class AsofRetrievalJob(QueryJob):
 
 def to_pandas(table: pyarrow.Table) -> pd.DataFrame:
     """Return a table as pandas; integers and booleans with nulls become pandas' nullable types."""
-    frame = table.to_pandas(integer_object_nulls=True)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count and column.type in INTEGERS:
-            frame[name] = column.to_pandas(types_mapper=INTEGERS.get)
+    gaps = [
+        number
+        for number, column in enumerate(table.columns)
+        if column.null_count and column.type in NULLABLE
+    ]
+    frame = table.select([n for n in range(table.num_columns) if n not in gaps]).to_pandas()
+    for number in gaps:
+        series = table.column(number).to_pandas(types_mapper=NULLABLE.get)
+        frame.insert(number, table.column_names[number], series)
     return frame
 
 
