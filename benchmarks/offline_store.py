@@ -3,7 +3,8 @@
 ``python benchmarks/offline_store.py [--quick]`` writes benchmarks/offline_store.md and .png. Every
 measurement is a process of its own on data made for it: seconds from the entity frame in memory to
 the training set in pandas (imports left out), and the process's peak memory as the kernel reports
-it. What takes longer than the limit is stopped and reported as slower than that. A ratio is of two
+it; the median of three processes where they take less than ten seconds, the ways taking turns. What
+takes longer than the limit is stopped and reported as slower than that. A ratio is of two
 measurements of one run on one machine.
 
 The limit, "SQL by hand", is a chain of DuckDB's ASOF JOIN, back in the order of the entity rows,
@@ -97,6 +98,18 @@ def many_views(folder: Path, rows: int) -> dict[str, Any]:
         f" to '{spine}' (format parquet)"
     )
     return {"spine": str(spine), "views": views}
+
+
+def latest(folder: Path, rows: int) -> dict[str, Any]:
+    """One view of so many keys over 10 days with 10 features, to be materialized."""
+    path = folder / f"latest_{rows}.parquet"
+    names = [f"f{number}" for number in range(10)]
+    features = ", ".join(f"random() as {name}" for name in names)
+    duckdb.execute(
+        f"copy (select key, timestamp '2024-01-01' + to_days(day::int) as known_at, {features}"
+        f" from range(10) b(day), range({rows}) a(key)) to '{path}' (format parquet)"
+    )
+    return {"views": [{"path": str(path), "key": "key", "features": names, "ttl_days": None}]}
 
 
 def flights(folder: Path) -> dict[str, Any]:
@@ -236,6 +249,47 @@ def to_parquet(case: dict[str, Any], folder: Path) -> Any:
     return seconds, rows
 
 
+# Where the time of a materialization goes: functions of Feast, by what they do.
+STEPS = {
+    "read the latest rows, the offline store's part": "LocalSourceReadNode",
+    "convert them to Feast's values": "_convert_arrow_to_proto",
+    "write them to SQLite": "online_write_batch",
+}
+
+
+def materialize(case: dict[str, Any], offline_store: dict[str, Any], folder: Path) -> Any:
+    """Time a materialization of the latest rows to an SQLite online store."""
+    import sqlite3
+    from datetime import UTC, datetime
+
+    store, _ = feature_store(case, offline_store, folder)
+    started = time.monotonic()
+    store.materialize(datetime(2023, 12, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))
+    seconds = time.monotonic() - started
+    with sqlite3.connect(folder / f"{os.getpid()}.online") as online:
+        (rows,) = online.execute("select count(distinct entity_key) from bench_v0").fetchone()
+    return seconds, rows
+
+
+def steps(case: dict[str, Any], folder: Path) -> Any:
+    """Return the share of a materialization that each step takes, as the profiler sees it."""
+    import cProfile
+    import pstats
+
+    from feast.infra.compute_engines.local import nodes
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    materialize(case, ASOF, folder)
+    profiler.disable()
+    times = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    read = nodes.LocalSourceReadNode.execute.__code__
+    names = {(read.co_filename, read.co_firstlineno, read.co_name): "LocalSourceReadNode"}
+    found = {names.get(key, key[2]): values[3] for key, values in times.items()}
+    whole = found["materialize_single_feature_view"]
+    return {step: found[name] / whole for step, name in STEPS.items()}, 0
+
+
 def plan(case: dict[str, Any], folder: Path, rows_of_a_key: int) -> Any:
     """Time this store with a search for views with up to so many entity rows of a key."""
     from martfeast import offline_store
@@ -249,6 +303,9 @@ WAYS: dict[str, Callable[[dict[str, Any], Path], Any]] = {
     "this store, to Parquet, 2 GB": to_parquet,
     "this store, search": lambda case, folder: plan(case, folder, 10**12),
     "this store, ASOF JOIN": lambda case, folder: plan(case, folder, -1),
+    "this store, materialize": lambda case, folder: materialize(case, ASOF, folder),
+    "Feast duckdb, materialize": lambda case, folder: materialize(case, {"type": "duckdb"}, folder),
+    "steps": steps,
     "SQL by hand": lambda case, folder: by_hand(case),
     "Feast duckdb": lambda case, folder: by_feast(case, {"type": "duckdb"}, folder),
     "Feast dask": lambda case, folder: by_feast(case, {"type": "dask"}, folder),
@@ -285,11 +342,16 @@ def section(title: str, case: dict[str, Any], ways: list[str], folder: Path) -> 
     """Measure some ways to one training set; return a table of them and the measurements."""
     lines = [f"## {title}", "", "| way | seconds | peak memory, MiB | next to this store |"]
     lines.append("| --- | ---: | ---: | --- |")
-    found = []
-    for way in ways:
-        result = measure(way, case, folder)
-        print(f"{title:<50}{way:<32}{result}", flush=True)
-        found.append(result)
+    runs: dict[str, list[Any]] = {way: [] for way in ways}
+    for _ in range(3):
+        for way, results in runs.items():
+            if not results or (results[0]["seconds"] or LIMIT_SECONDS) < 10:
+                results.append(measure(way, case, folder))
+                print(f"{title:<50}{way:<32}{results[-1]}", flush=True)
+    found = [
+        sorted(results, key=lambda result: result["seconds"] or 0)[len(results) // 2]
+        for results in runs.values()
+    ]
     ours = next(result["seconds"] for result in found if result["way"].startswith("this store"))
     for result in found:
         if result["seconds"] is None:
@@ -381,7 +443,7 @@ def main() -> None:
                 text, _ = section(title, drivers(folder, rows, ttl_days), ways, folder)
                 parts.append(text)
         for rows in (200, 2_000, 20_000, 100_000, 500_000):
-            title = f"The choice of plan: {rows:,} entity rows for 3,650,000 feature rows"
+            title = f"The choice of plan, {rows:,} entity rows for 3,650,000 feature rows"
             ways = ["this store", "this store, search", "this store, ASOF JOIN"]
             text, _ = section(title, drivers(folder, rows, None), ways, folder)
             parts.append(text)
@@ -392,6 +454,19 @@ def main() -> None:
             folder,
         )
         parts.append(text)
+        case = latest(folder, 50_000)
+        title = "Materialization of the latest rows of 50,000 keys, of 500,000 rows of 10 features"
+        ways = ["this store, materialize", "Feast duckdb, materialize"]
+        text, found = section(title, case, ways, folder)
+        shares = measure("steps", case, folder)["seconds"]
+        parts += [
+            text,
+            f"{found[0]['rows'] / found[0]['seconds']:,.0f} rows a second. Of that time, by the"
+            " profiler: "
+            + "; ".join(f"{step}, {share:.1%}" for step, share in shares.items())
+            + ". What follows the offline store is Feast's and is the same with every one.",
+            "",
+        ]
     draw(points)
     parts.append("![Seconds over rows](offline_store.png)")
     (FOLDER / "offline_store.md").write_text("\n".join(parts) + "\n")

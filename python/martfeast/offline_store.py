@@ -777,7 +777,7 @@ class JoinedView:
         (rows,) = connection.execute(
             f"create or replace temp table {fetched} as select position, {', '.join(order)}"
             f" from times join ({self.rows(spine, self.features)}) as facts"
-            f" on {' and '.join(conditions)}; "
+            f" on {' and '.join(conditions)}"
         ).fetchall()[0]
         best = f"from {fetched}"
         if rows > found:

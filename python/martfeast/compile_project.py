@@ -1,0 +1,41 @@
+"""Runs ``dbt compile`` and notes where the warehouse is; a process of its own, for its locks.
+
+``python -m martfeast.compile_project <target folder>`` in a dbt project's folder.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def main(target: Path) -> int:
+    """Write manifest.json, with every model's SQL as a full refresh runs it, and warehouse.json.
+
+    Args:
+        target: the folder to write to, absolute.
+
+    Returns:
+        The exit code; what went wrong is on stderr.
+
+    """
+    from dbt.cli.main import dbtRunner
+    from dbt.config.runtime import load_profile
+
+    options = ["--quiet", "--no-use-colors", "--no-populate-cache", "--full-refresh"]
+    result = dbtRunner().invoke(["compile", *options, "--target-path", str(target)])
+    if not result.success:
+        if result.exception:
+            print(result.exception, file=sys.stderr)
+        return 1
+    credentials = load_profile(".", {}).credentials
+    warehouse = {
+        "type": credentials.type,
+        "path": str(Path(getattr(credentials, "path", "")).resolve()),
+        "settings": getattr(credentials, "settings", None) or {},
+    }
+    (target / "warehouse.json").write_text(json.dumps(warehouse))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

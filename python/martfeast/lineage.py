@@ -1,0 +1,158 @@
+"""What marts are made of: each relation under them, with its SQL and its knowledge time."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from martfeast.artifacts import Artifacts
+from martfeast.problems import DeclarationError, Problem
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A model, seed, snapshot or source.
+
+    sql: what it is called in SQL. made_by: the SELECT that makes it; None for what is read as it is:
+    in the warehouse, or from where its location says.
+    parents: the relations that it reads, by unique_id; what is ephemeral stands for its own.
+    event_time: the column that says when a row was known; None if it does not say.
+    valid_to: for a snapshot, the column that says until when a row was valid.
+    timeless: why its rows were always known, if it is declared so.
+    file: where it is written, relative to the project.
+    """
+
+    unique_id: str
+    name: str
+    kind: str
+    sql: str
+    made_by: str | None
+    location: str | None
+    parents: tuple[str, ...]
+    event_time: str | None
+    valid_to: str | None
+    timeless: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The relations under some marts, the marts included, parents before children.
+
+    warehouse: the DuckDB file that dbt builds. settings: of its sessions, as the profile has them.
+    """
+
+    relations: dict[str, Relation]
+    database: str
+    warehouse: Path
+    settings: dict[str, Any]
+
+    def above(self, unique_id: str) -> set[str]:
+        """Return the unique_ids of a relation and of all that it is made of."""
+        found = {unique_id}
+        for parent in self.relations[unique_id].parents:
+            found |= self.above(parent)
+        return found
+
+
+def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
+    """Compile a dbt project in a scratch folder, and return what some marts are made of.
+
+    Args:
+        artifacts: of the project.
+        marts: unique_ids of models.
+
+    Raises:
+        DeclarationError: dbt cannot compile the project, or it has what cannot be replayed.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
+        target = Path(name)
+        command = [sys.executable, "-m", "martfeast.compile_project", str(target)]
+        done = subprocess.run(
+            command,
+            cwd=artifacts.project_dir,
+            env={**os.environ, "DBT_LOG_PATH": str(target)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = " ".join((done.stdout + done.stderr).split())
+            raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
+        manifest = json.loads((target / "manifest.json").read_bytes())
+        warehouse = json.loads((target / "warehouse.json").read_bytes())
+    if warehouse["type"] != "duckdb":
+        raise _refusal(
+            "dbt project",
+            f"its target is {warehouse['type']}, and a replay runs in DuckDB.",
+            "Use a target of type duckdb.",
+        )
+    found: dict[str, Relation] = {}
+    for unique_id in marts:
+        _collect(manifest, artifacts, unique_id, found)
+    return Lineage(
+        found,
+        manifest["nodes"][marts[0]]["database"],
+        Path(warehouse["path"]),
+        warehouse["settings"],
+    )
+
+
+def _collect(
+    manifest: dict[str, Any], artifacts: Artifacts, unique_id: str, found: dict[str, Relation]
+) -> None:
+    if unique_id in found:
+        return
+    parents = _parents(manifest, unique_id)
+    for parent in parents:
+        _collect(manifest, artifacts, parent, found)
+    node = manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
+    name = node.get("alias") or f"{node['source_name']}.{node['name']}"
+    if node.get("language") == "python":
+        raise _refusal(name, "It is a Python model, and a replay runs SQL.", "Write it in SQL.")
+    config = node["config"]
+    is_snapshot = node["resource_type"] == "snapshot"
+    columns = config.get("snapshot_meta_column_names") or {}
+    valid_from = columns.get("dbt_valid_from") or "dbt_valid_from"
+    sql, location, made_by = node["relation_name"], None, None
+    if not sql.startswith('"'):  # a source in a file, of which the SQL has the location itself
+        sql, location = f'"{node["database"]}"."{node["schema"]}"."{node["identifier"]}"', sql
+    if node["resource_type"] == "model":
+        made_by = node["compiled_code"].strip().rstrip(";")
+        for parent in parents:
+            if found[parent].location:
+                made_by = made_by.replace(found[parent].location, found[parent].sql)
+    found[unique_id] = Relation(
+        unique_id=unique_id,
+        name=name,
+        kind=node["resource_type"],
+        sql=sql,
+        made_by=made_by,
+        location=location,
+        parents=tuple(parents),
+        event_time=valid_from if is_snapshot else config.get("event_time"),
+        valid_to=(columns.get("dbt_valid_to") or "dbt_valid_to") if is_snapshot else None,
+        timeless=str(((config.get("meta") or {}).get("martfeast") or {}).get("timeless") or ""),
+        file=artifacts.file_of(node["package_name"], node["original_file_path"]),
+    )
+
+
+def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:
+    node = manifest["nodes"].get(unique_id)
+    found: list[str] = []
+    for parent in (node or {}).get("depends_on", {}).get("nodes", []):
+        above = manifest["nodes"].get(parent)
+        if above and above["config"]["materialized"] == "ephemeral":
+            found += _parents(manifest, parent)
+        else:
+            found.append(parent)
+    return list(dict.fromkeys(found))
+
+
+def _refusal(subject: str, message: str, fix: str) -> DeclarationError:
+    return DeclarationError([Problem(subject, "not-replayable", message, fix)])

@@ -1,0 +1,540 @@
+"""Replays marts as of past moments, to show that none of their rows knew the future.
+
+A replay at a moment T builds every relation under a mart again, in a scratch DuckDB, where each
+relation with an ``event_time`` shows what was known by then: rows whose event time is at most T.
+What the mart then has up to T must be what is published up to T, in every column.
+
+What ``event_time`` says of the first relations that have one is taken as true: nothing in the data
+could disprove it. Everything built on them is put to the test.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from martfeast.declaration import Mart
+from martfeast.lineage import Lineage, Relation
+from martfeast.problems import DeclarationError, Problem
+
+DEFAULT_CUTS = 12
+PERTURBATIONS = ("deleted", "delayed", "shuffled")
+EXAMPLES = 3
+# Sums of doubles differ in the last digits with the order of addition.
+TOLERANCE = 1e-9
+MICROSECOND = timedelta(microseconds=1)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A past moment, UTC without zone, and what is special about it.
+
+    perturbation: what is done to facts after it; by default they are withheld.
+    """
+
+    at: datetime
+    reason: str
+    perturbation: str = "withheld"
+
+    def __str__(self) -> str:
+        return f"{self.at.isoformat(sep=' ')} ({self.reason}, later facts {self.perturbation})"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a mart's rows up to a cut differ from what is published.
+
+    compared: rows on both sides. missing: published rows that the replay lacks; extra: the reverse.
+    changed: by column, rows with another value. examples: of them, as words.
+    late: the relations whose later facts make the difference, each with its file.
+    """
+
+    mart: str
+    cut: Cut
+    compared: int
+    missing: int
+    extra: int
+    changed: dict[str, int]
+    examples: list[str]
+    late: list[str] = field(default_factory=list)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is no difference."""
+        return not (self.missing or self.extra or self.changed)
+
+
+@dataclass(frozen=True)
+class MartReplay:
+    """What the replays of one mart showed.
+
+    compared: rows compared, over all cuts. withheld: facts under it after the cuts, over all cuts.
+    differences: where it knew the future. problem: why nothing was shown; empty if something was.
+    """
+
+    mart: str
+    unique_id: str
+    cuts: int
+    compared: int
+    withheld: int
+    differences: list[Difference]
+    problem: str
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the replays show that it never knew the future."""
+        return not self.differences and not self.problem
+
+
+class Scratch:
+    """A DuckDB in memory in which a lineage is built again; the warehouse is only read."""
+
+    def __init__(self, lineage: Lineage, project_dir: str) -> None:
+        self.lineage = lineage
+        self.connection = duckdb.connect()
+        for name, value in lineage.settings.items():
+            self.connection.execute(f"set {name} = '{value}'")
+        self.connection.execute(f"set file_search_path = '{project_dir}'")
+        self.connection.execute(f"attach ':memory:' as {_quoted(lineage.database)}")
+        self.connection.execute("attach ':memory:' as replayed")
+        self.is_attached = False
+        self.number = {name: index for index, name in enumerate(lineage.relations)}
+        self.shared = self._build_shared()
+
+    def table(self, relation: Relation) -> str:
+        """Return SQL of the whole relation, before any cut."""
+        return f"replayed.main.r{self.number[relation.unique_id]}"
+
+    def _build_shared(self) -> set[str]:
+        """Build what no cut changes, once; return its unique_ids."""
+        shared: set[str] = set()
+        for relation in self.lineage.relations.values():
+            schema = relation.sql.rsplit(".", 1)[0]
+            self.connection.execute(f"create schema if not exists {schema}")
+            parents = [self.lineage.relations[parent] for parent in relation.parents]
+            if all(p.unique_id in shared and not p.event_time for p in parents):
+                shared.add(relation.unique_id)
+                self._make(relation)
+                self._show(relation, None)
+        return shared
+
+    def _make(self, relation: Relation) -> None:
+        rows = relation.made_by
+        if rows is None:
+            rows = f"from {relation.location or self._in_warehouse(relation)}"
+        try:
+            self.connection.execute(f"create or replace table {self.table(relation)} as {rows}")
+        except duckdb.Error as error:
+            raise DeclarationError(
+                [
+                    Problem(
+                        relation.name,
+                        "not-replayable",
+                        f"A replay cannot build it: {str(error).splitlines()[0]}.",
+                        "Run `dbt build`; it says more if the model is at fault.",
+                        relation.file,
+                    )
+                ]
+            ) from None
+
+    def _in_warehouse(self, relation: Relation) -> str:
+        if not self.is_attached:
+            path = self.lineage.warehouse
+            try:
+                self.connection.execute(f"attach '{path}' as warehouse_file (read_only)")
+            except duckdb.Error as error:
+                problem = Problem(
+                    "warehouse",
+                    "not-replayable",
+                    f"{path} cannot be read: {str(error).splitlines()[0]}.",
+                    "If dbt is running, try again when it is done.",
+                )
+                raise DeclarationError([problem]) from None
+            self.is_attached = True
+        return f"warehouse_file.{relation.sql.split('.', 1)[1]}"
+
+    def _show(self, relation: Relation, cut: Cut | None) -> None:
+        """Let the relation's own name show what is known of it."""
+        rows = f"select * from {self.table(relation)}"
+        if cut is not None and relation.event_time:
+            rows = _as_of(self.table(relation), relation, cut)
+        self.connection.execute(f"create or replace view {relation.sql} as {rows}")
+
+    def build(
+        self, cut: Cut | None, wanted: set[str], cut_relations: set[str] | None = None
+    ) -> None:
+        """Build relations again as of a cut.
+
+        Args:
+            cut: the moment; None for no cut.
+            wanted: unique_ids of what to build, with all that it is made of.
+            cut_relations: the relations whose later facts are cut; by default all.
+
+        """
+        for relation in self.lineage.relations.values():
+            if relation.unique_id not in wanted:
+                continue
+            if relation.unique_id not in self.shared:
+                self._make(relation)
+            is_cut = cut_relations is None or relation.unique_id in cut_relations
+            self._show(relation, cut if is_cut else None)
+
+    def event_times(self, relation: Relation) -> str:
+        """Return SQL of a relation's event times, as built last."""
+        return f"select cast({_quoted(str(relation.event_time))} as timestamp) as t from {self.table(relation)}"
+
+
+def _as_of(table: str, relation: Relation, cut: Cut) -> str:
+    """Return SQL of a relation as of a cut."""
+    time = _quoted(str(relation.event_time))
+    at = _timestamp(cut.at)
+    if relation.valid_to:
+        until = _quoted(relation.valid_to)
+        known = f"case when {until} <= {at} then {until} end as {until}"
+        return f"select * replace ({known}) from {table} where {time} <= {at}"
+    if cut.perturbation == "withheld":
+        return f"select * from {table} where {time} <= {at}"
+    if cut.perturbation == "deleted":
+        return f"select * from {table} where {time} <= {at} or hash(rowid) % 2 = 0"
+    if cut.perturbation == "delayed":
+        later = f"case when {time} > {at} then {time} + interval 1 day else {time} end"
+        return f"select * replace ({later} as {time}) from {table}"
+    return (
+        f"with later as (select *, row_number() over (order by hash(rowid)) as replay_from,"
+        f" row_number() over (order by rowid) as replay_to from {table} where {time} > {at})"
+        f" select * from {table} where {time} <= {at} union all"
+        f" select a.* exclude (replay_from, replay_to) replace (b.{time} as {time})"
+        " from later a join later b on a.replay_from = b.replay_to"
+    )
+
+
+def replay(
+    marts: list[Mart],
+    lineage: Lineage,
+    project_dir: str,
+    cut_count: int = DEFAULT_CUTS,
+    at: Iterable[datetime] = (),
+    time_zones: Iterable[str] = (),
+    say: Say = lambda _: None,
+) -> list[MartReplay]:
+    """Replay marts as of past moments, and compare them with what is published.
+
+    Args:
+        marts: marts with a published version that the present code made.
+        lineage: of these marts.
+        project_dir: the dbt project's folder.
+        cut_count: how many moments to choose from the data.
+        at: moments to replay instead, UTC.
+        time_zones: IANA zones whose midnights and clock changes are among the moments.
+        say: is told of progress, a line at a time.
+
+    Returns:
+        What was shown, by mart. A mart has passed if at every cut its rows are those published.
+
+    Raises:
+        DeclarationError: something cannot be replayed.
+
+    """
+    scratch = Scratch(lineage, project_dir)
+    every = {mart.unique_id: lineage.above(mart.unique_id) for mart in marts}
+    scratch.build(None, set(lineage.relations))
+    rebuilt = {mart.name: _compare(scratch, mart, None) for mart in marts}
+    for mart in marts:
+        if rebuilt[mart.name].is_none:
+            say(f"rebuilt   {mart.name}: as published, {rebuilt[mart.name].compared:,} rows")
+    timed = [relation for relation in lineage.relations.values() if relation.event_time]
+    cuts = [Cut(_utc(moment), "as asked") for moment in at]
+    if not cuts:
+        cuts = choose_cuts(scratch, timed, marts, cut_count, time_zones)
+        middle = cuts[len(cuts) // 4 :: max(1, len(cuts) // 4)][: len(PERTURBATIONS)]
+        cuts += [
+            replace(cut, perturbation=perturbation)
+            for cut, perturbation in zip(middle, PERTURBATIONS, strict=False)
+        ]
+    withheld = [_withheld(scratch, timed, cut) for cut in cuts]
+
+    compared: Counter[str] = Counter()
+    differences: dict[str, list[Difference]] = {mart.name: [] for mart in marts}
+    for number, cut in enumerate(cuts):
+        say(
+            f"cut {number + 1:>2}/{len(cuts)}  {cut}: {sum(withheld[number].values()):,} facts later"
+        )
+        scratch.build(cut, set(lineage.relations))
+        for mart in marts:
+            if not rebuilt[mart.name].is_none:
+                continue
+            found = _compare(scratch, mart, cut)
+            compared[mart.name] += found.compared
+            if not found.is_none:
+                say(f"           {mart.name} differs")
+                differences[mart.name].append(found)
+    results = []
+    for mart in marts:
+        above = every[mart.unique_id]
+        later = [sum(n for name, n in facts.items() if name in above) for facts in withheld]
+        problem = ""
+        if not rebuilt[mart.name].is_none:
+            problem = (
+                "what is published is not what the present code makes of the present data:"
+                f" {_in_words(rebuilt[mart.name])}. Run `dbt build`, then replay again"
+            )
+        elif not all(later):
+            cut = cuts[later.index(0)]
+            problem = (
+                f"the cut at {cut.at} withholds nothing under it, so it shows nothing."
+                " Declare event_time on what it is built on, or choose another cut"
+            )
+        elif not compared[mart.name]:
+            problem = "no row was compared, so nothing is shown. Choose later cuts"
+        found_here = differences[mart.name]
+        if found_here:
+            say(f"source    {mart.name}: looking for what makes it differ")
+            found_here[0] = replace(
+                found_here[0], late=_find_late(scratch, mart, found_here[0].cut)
+            )
+        results.append(
+            MartReplay(
+                mart.name,
+                mart.unique_id,
+                len(cuts),
+                compared[mart.name],
+                sum(later),
+                found_here,
+                problem,
+            )
+        )
+    return results
+
+
+def _withheld(scratch: Scratch, timed: list[Relation], cut: Cut) -> dict[str, int]:
+    """Count the facts after a cut, by the relation's unique_id, in the build without a cut."""
+    sql = " union all ".join(
+        f"select count(*) from ({scratch.event_times(relation)}) where t > {_timestamp(cut.at)}"
+        for relation in timed
+    )
+    rows = scratch.connection.execute(sql).fetchall() if sql else []
+    return {relation.unique_id: row[0] for relation, row in zip(timed, rows, strict=True)}
+
+
+def _find_late(scratch: Scratch, mart: Mart, cut: Cut) -> list[str]:
+    """Return the relations whose later facts, cut alone, change the mart up to the cut."""
+    lineage = scratch.lineage
+    above = lineage.above(mart.unique_id)
+    found = []
+    for relation in lineage.relations.values():
+        if relation.unique_id in above - {mart.unique_id} and relation.event_time:
+            scratch.build(cut, above, {relation.unique_id})
+            if not _compare(scratch, mart, cut).is_none:
+                found.append(f"{relation.name} ({relation.file})")
+    return found
+
+
+def choose_cuts(
+    scratch: Scratch,
+    timed: list[Relation],
+    marts: list[Mart],
+    count: int,
+    time_zones: Iterable[str],
+) -> list[Cut]:
+    """Choose moments spread over the data at which the future is most likely to show.
+
+    They are: just before a fact of each relation in turn, so that what is pending there is withheld;
+    at a fact; inside hours; at midnights and just before; at the ends of months; where clocks
+    change.
+    """
+    starts = [mart.version.first_known_at for mart in marts if mart.version]
+    ends = [mart.version.last_known_at for mart in marts if mart.version]
+    known_starts = [datetime.fromisoformat(start) for start in starts if start]
+    known_ends = [datetime.fromisoformat(end) for end in ends if end]
+    if not known_starts or not timed:
+        return []
+    first, last = max(known_starts).replace(tzinfo=None), min(known_ends).replace(tzinfo=None)
+    if first >= last:
+        first, last = min(known_starts).replace(tzinfo=None), max(known_ends).replace(tzinfo=None)
+    zones = [ZoneInfo(name) for name in time_zones] or [UTC]
+    changes = list(_clock_changes(first, last, zones))
+    cuts: dict[datetime, Cut] = {}
+    for number in range(count):
+        about = first + (last - first) * (number + 0.5) / count
+        kind = number % 6
+        relation = timed[number // 2 % len(timed)]
+        if kind in (0, 2):
+            at, reason = (
+                _next_fact(scratch, relation, about),
+                f"just before a row of {relation.name}",
+            )
+            at = at and at - MICROSECOND
+        elif kind == 4:
+            at, reason = _next_fact(scratch, relation, about), f"at a row of {relation.name}"
+        elif kind == 1:
+            zone = zones[number // 6 % len(zones)]
+            local = about.replace(tzinfo=UTC).astimezone(zone)
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            at, reason = _utc(midnight), f"midnight, {zone}"
+        elif kind == 3 and changes:
+            at, reason = changes.pop(0), "clocks change"
+        elif kind == 3:
+            at = about.replace(minute=29, second=31, microsecond=0)
+            reason = "inside an hour"
+        else:
+            month = about.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            at, reason = month - MICROSECOND, "the end of a month"
+        if at is None or not first <= at < last:
+            at, reason = about, "spread over the data"
+        cuts.setdefault(at, Cut(at, reason))
+    return [cuts[at] for at in sorted(cuts)]
+
+
+def _next_fact(scratch: Scratch, relation: Relation, about: datetime) -> datetime | None:
+    sql = f"select min(t) from ({scratch.event_times(relation)}) where t > {_timestamp(about)}"
+    found: datetime | None = scratch.connection.execute(sql).fetchall()[0][0]
+    return found
+
+
+def _clock_changes(first: datetime, last: datetime, zones: list[Any]) -> Iterator[datetime]:
+    """Yield a moment in each hour before which a zone's clocks were changed, UTC."""
+    for zone in zones:
+        at = first.replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
+        while at.replace(tzinfo=None) < last:
+            after = at + timedelta(hours=1)
+            if at.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
+                yield _utc(after) + timedelta(minutes=30)
+            at = after
+
+
+def _compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
+    """Compare a mart, as built last, with what is published of it, up to a cut."""
+    relation = scratch.lineage.relations[mart.unique_id]
+    time = _quoted(mart.timestamp)
+    up_to = f"{time} <= {_timestamp(cut.at)}" if cut else "true"
+    columns = [column.name for column in mart.columns if column.name != mart.created]
+    casts = ", ".join(
+        f"cast({_quoted(column.name)} as {column.data_type}) as {_quoted(column.name)}"
+        for column in mart.columns
+        if column.name in columns
+    )
+    names = ", ".join(map(_quoted, columns))
+    then = f"select {casts} from {scratch.table(relation)} where {up_to}"
+    today = f"select {names} from read_parquet('{mart.path}') where {up_to}"
+    if mart.label is not None and cut is not None:
+        today = _labels_known_by(mart, columns, cut, today)
+        then = _labels_known_by(mart, columns, cut, then, only_reasons=True)
+    run = scratch.connection.execute
+    digest = f"count(*), sum(hash({names})::hugeint)"
+    (then_rows, then_hash), (today_rows, today_hash) = (
+        run(f"select {digest} from ({rows})").fetchall()[0] for rows in (then, today)
+    )
+    cut = cut or Cut(datetime.max, "everything")
+    if (then_rows, then_hash) == (today_rows, today_hash):
+        return Difference(mart.name, cut, today_rows, 0, 0, {}, [])
+    return _differences(run, mart, cut, columns, then, today)
+
+
+def _labels_known_by(
+    mart: Mart, columns: list[str], cut: Cut, rows: str, only_reasons: bool = False
+) -> str:
+    """Return SQL of label rows with what was known of the labels by a cut.
+
+    only_reasons: leave label and time as they are, so that one that is there too early shows.
+    """
+    assert mart.label is not None
+    known = f"{_quoted(mart.label.known_at)} <= {_timestamp(cut.at)}"
+    hidden = [] if only_reasons else [mart.label.column, mart.label.known_at]
+    if mart.label.missing_reason:  # before a label is known there is another reason, or none
+        hidden.append(mart.label.missing_reason)
+    selected = ", ".join(
+        f"case when {known} then {_quoted(name)} end as {_quoted(name)}"
+        if name in hidden
+        else _quoted(name)
+        for name in columns
+    )
+    return f"select {selected} from ({rows})"
+
+
+def _differences(
+    run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
+) -> Difference:
+    keys = [*mart.entity_columns, mart.timestamp]
+    on = " and ".join(f"today.{_quoted(k)} is not distinct from replay.{_quoted(k)}" for k in keys)
+    doubles = {c.name for c in mart.columns if c.data_type.lower() in ("double", "float", "real")}
+    others = [name for name in columns if name not in keys]
+    flags = []
+    for name in others:
+        a, b = f"today.{_quoted(name)}", f"replay.{_quoted(name)}"
+        differs = f"{a} is distinct from {b}"
+        if name in doubles:
+            near = f"abs({a} - {b}) <= {TOLERANCE} * greatest(1, abs({a}))"
+            differs = f"{differs} and coalesce(not {near}, true)"
+        flags.append(f"is_in_both and {differs}")
+    pairs = ", ".join(
+        [
+            *(
+                f"coalesce(today.{_quoted(k)}, replay.{_quoted(k)}) as key_{n}"
+                for n, k in enumerate(keys)
+            ),
+            *(f"today.{_quoted(c)} as today_{n}" for n, c in enumerate(others)),
+            *(f"replay.{_quoted(c)} as replay_{n}" for n, c in enumerate(others)),
+            *(f"{flag} as differs_{n}" for n, flag in enumerate(flags)),
+        ]
+    )
+    run(
+        "create or replace temp table pairs as select today.is_row and replay.is_row as is_in_both,"
+        f" today.is_row as is_today, replay.is_row as is_replayed, {pairs}"
+        f" from (select *, true as is_row from ({today})) as today"
+        f" full join (select *, true as is_row from ({then})) as replay on {on}"
+    )
+    counts = ", ".join(f"count(*) filter (differs_{n})" for n in range(len(others)))
+    both, missing, extra, *changed = run(
+        "select count(*) filter (is_in_both), count(*) filter (is_replayed is null),"
+        f" count(*) filter (is_today is null){', ' * bool(others)}{counts} from pairs"
+    ).fetchall()[0]
+    by_column = {name: n for name, n in zip(others, changed, strict=True) if n}
+    examples = []
+    key_names = ", ".join(f"key_{n}" for n in range(len(keys)))
+    for condition, words in (
+        ("is_replayed is null", "is published, and could not be known"),
+        ("is_today is null", "was known, and is not published"),
+    ):
+        sql = f"select {key_names} from pairs where {condition} order by all limit {EXAMPLES}"
+        examples += [f"{_row(keys, row)} {words}" for row in run(sql).fetchall()]
+    for name in by_column:
+        n = others.index(name)
+        sql = (
+            f"select {key_names}, today_{n}, replay_{n} from pairs where differs_{n}"
+            f" order by key_{len(keys) - 1}, all limit {EXAMPLES}"
+        ).replace(", all limit", " limit")
+        examples += [
+            f"{_row(keys, row)}: {name} is {row[-2]}, and was {row[-1]}"
+            for row in run(sql).fetchall()
+        ]
+    return Difference(mart.name, cut, both, missing, extra, by_column, examples)
+
+
+def _row(keys: list[str], values: tuple[Any, ...]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=False))
+
+
+def _in_words(difference: Difference) -> str:
+    parts = [f"{difference.missing} rows missing"] * bool(difference.missing)
+    parts += [f"{difference.extra} rows extra"] * bool(difference.extra)
+    parts += [f"{name} changed in {n} rows" for name, n in difference.changed.items()]
+    return "; ".join(parts)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _timestamp(at: datetime) -> str:
+    return f"timestamp '{at.isoformat(sep=' ')}'"
+
+
+def _utc(at: datetime) -> datetime:
+    """Return a moment in UTC without zone; one without zone is UTC."""
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
