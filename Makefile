@@ -48,6 +48,10 @@ land: install ## Write the sample data as typed Parquet under data/landed
 build: land ## dbt build: marts, tests, and the Parquet that Feast reads
 	@$(MAKE) --no-print-directory $(STAMPS)/built
 
+.PHONY: replay
+replay: land ## martfeast replay: show that no mart ever knew the future
+	@$(MAKE) --no-print-directory $(STAMPS)/replayed
+
 .PHONY: apply
 apply: land ## feast apply: feature views and services from the marts
 	@$(MAKE) --no-print-directory $(STAMPS)/applied
@@ -123,7 +127,13 @@ $(STAMPS)/built: $(DBT_FILES) $(LANDED) $(call missing,$(BUILT)) | $(INSTALLED) 
 	@$(BIN)/dbt build
 	@mkdir -p $(@D) && cp target/run_results.json $(@D)/build_results.json && touch $@
 
-$(STAMPS)/applied: $(STAMPS)/built $(FEAST_FILES) $(wildcard data/published/current.json) \
+$(STAMPS)/replayed: $(STAMPS)/built $(wildcard data/published/current.json) \
+		$(wildcard python/martfeast/*.py) $(call missing,data/published/replays.json)
+	$(call say,martfeast replay)
+	@$(BIN)/martfeast replay
+	@touch $@
+
+$(STAMPS)/applied: $(STAMPS)/replayed $(FEAST_FILES) \
 		$(call missing,feature_repo/data/registry.db)
 	$(call say,feast apply)
 	@cd feature_repo && $(BIN)/feast apply

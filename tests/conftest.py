@@ -37,6 +37,10 @@ class Library:
     def martfeast(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         return self.run("martfeast", *arguments, cwd=cwd)
 
+    def replay(self) -> None:
+        result = self.martfeast("replay", cwd=self.path)
+        assert result.returncode == 0, result.stdout + result.stderr
+
     def run(
         self, command: str, *arguments: str, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
@@ -123,6 +127,7 @@ def built_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     for arguments in (["deps"], ["build"]):
         result = library.dbt(*arguments)
         assert result.returncode == 0, result.stdout
+    library.replay()
     return library
 
 

@@ -1,8 +1,9 @@
 """The command ``martfeast``."""
 
 import json
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,8 @@ from martfeast.artifacts import read_artifacts
 from martfeast.problems import DeclarationError, did_you_mean
 from martfeast.readiness import Registered
 from martfeast.reading import assess
+from martfeast.replay import DEFAULT_CUTS
+from martfeast.replaying import replay_project
 from martfeast.report import as_json, mart_report, project_report
 from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
 
@@ -101,6 +104,66 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
         f"{'would remove' if dry_run else 'removed'} {len(pruned.removed)} files,"
         f" {pruned.removed_bytes:,} bytes; {pruned.kept_count} versions stay"
     )
+
+
+@main.command("replay")
+@project_dir_option
+@click.option(
+    "--feature-repo",
+    type=click.Path(path_type=Path),
+    help="Whose offline store to check too.  [default: feature_repo in the project, if there]",
+)
+@click.option("--select", "names", multiple=True, metavar="MART", help="Only this mart.")
+@click.option(
+    "--cuts",
+    "cut_count",
+    type=click.IntRange(min=1),
+    default=DEFAULT_CUTS,
+    show_default=True,
+    help="How many past moments to choose.",
+)
+@click.option(
+    "--at",
+    "moments",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    multiple=True,
+    help="Replay this moment (UTC) and no others.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr.")
+def replay_command(
+    project_dir: Path,
+    feature_repo: Path | None,
+    names: tuple[str, ...],
+    cut_count: int,
+    moments: tuple[datetime, ...],
+    is_json: bool,
+) -> None:
+    """Build the marts again as of past moments, and show that they never knew the future.
+
+    The warehouse is only read. What is shown is evidence for the gate, unless fewer moments are
+    replayed than by default. Exits with 1 if a mart knew the future or nothing was shown.
+    """
+    try:
+        replayed = replay_project(
+            project_dir,
+            offline_store=_offline_store(project_dir, feature_repo),
+            names=names,
+            cut_count=cut_count,
+            at=moments,
+            say=lambda line: click.echo(line, err=True),
+        )
+    except DeclarationError as error:
+        raise _refusal(error) from None
+    click.echo(json.dumps(replayed.as_json(), indent=2) if is_json else replayed.report())
+    raise SystemExit(0 if replayed.has_passed else 1)
+
+
+def _offline_store(project_dir: Path, feature_repo: Path | None) -> dict[str, Any] | None:
+    if feature_repo is None:
+        feature_repo = project_dir / "feature_repo"
+        if not (feature_repo / "feature_store.yaml").exists():
+            return None
+    return _feature_repo(feature_repo).offline_store
 
 
 def _registered(project_dir: Path, feature_repo: Path | None) -> Registered:

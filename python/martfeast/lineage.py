@@ -17,8 +17,8 @@ from martfeast.problems import DeclarationError, Problem
 class Relation:
     """A model, seed, snapshot or source.
 
-    sql: what it is called in SQL. made_by: the SELECT that makes it; None for what is read as it is:
-    in the warehouse, or from where its location says.
+    sql: what it is called in SQL. made_by: the SELECT that makes it; None for what is read as it
+    is: in the warehouse, or from where its location says.
     parents: the relations that it reads, by unique_id; what is ephemeral stands for its own.
     event_time: the column that says when a row was known; None if it does not say.
     valid_to: for a snapshot, the column that says until when a row was valid.

@@ -14,6 +14,7 @@ from martfeast.declaration import Exposure, Mart
 from martfeast.meta import FEAST, feast_meta
 from martfeast.problems import Problem, ProblemLog, did_you_mean
 from martfeast.release import PublishedVersion, Release, Verdict, column_differences
+from martfeast.replay_evidence import ReplayRecord
 from martfeast.source_lines import Place
 
 # Generic tests that say that columns are unique together, with the argument that names the columns.
@@ -67,10 +68,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class MartReadiness:
-    """How a mart stands on every criterion, by the criterion's name."""
+    """How a mart stands on every criterion, by the criterion's name.
+
+    warnings: what its last replay found to look at.
+    """
 
     mart: Mart
     judgements: dict[str, Judgement]
+    warnings: list[str]
 
     @property
     def is_ready(self) -> bool:
@@ -96,6 +101,7 @@ class Evidence:
 
     artifacts: Artifacts
     release: Release
+    replays: dict[str, ReplayRecord]
     exposures: list[Exposure]
     registered: Registered
     now: datetime
@@ -187,7 +193,8 @@ def _judge_mart(
                 message = f"{first.message} The waiver ended with {expired[criterion.name]}."
                 findings[0] = Finding(message, first.fix, first.place)
         judgements[criterion.name] = Judgement(criterion, state, findings, waiver)
-    return MartReadiness(mart, judgements)
+    record = evidence.replays.get(mart.unique_id)
+    return MartReadiness(mart, judgements, record.warnings if record else [])
 
 
 def _check_settings(settings: Any, artifacts: Artifacts, log: ProblemLog) -> dict[str, Any]:
@@ -335,7 +342,7 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         message = f"No version of it is published{why}."
         yield Finding(message, "Run `dbt build` and mend what it holds back.", mart.place)
         return
-    changed = _changed_since(evidence, mart, version)
+    changed = _changed_since(evidence, mart, version.lineage)
     if changed:
         why = f" ({_some(verdict.held_back)})" if verdict.held_back else ""
         yield Finding(
@@ -353,8 +360,8 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(f"{differences}.", fix, mart.place)
 
 
-def _changed_since(evidence: Evidence, mart: Mart, version: PublishedVersion) -> list[str]:
-    """Return which of the mart and the models upstream run other code now than for this version.
+def _changed_since(evidence: Evidence, mart: Mart, lineage: dict[str, str]) -> list[str]:
+    """Return which of the mart and the models upstream run other code now than in a lineage.
 
     A seed's code is its rows: rows that changed and are held back are for `tests_passed` to say.
     """
@@ -364,7 +371,7 @@ def _changed_since(evidence: Evidence, mart: Mart, version: PublishedVersion) ->
         for unique_id in sorted(evidence.lineage(mart) & set(nodes))
         if nodes[unique_id]["resource_type"] == "model"
         and nodes[unique_id]["config"]["materialized"] != "ephemeral"
-        and version.lineage.get(unique_id) != evidence.artifacts.code_checksum(unique_id)
+        and lineage.get(unique_id) != evidence.artifacts.code_checksum(unique_id)
     ]
 
 
@@ -379,7 +386,7 @@ def _has_passed(evidence: Evidence, node: dict[str, Any], version: PublishedVers
 def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     verdict = evidence.verdict(mart)
     version = verdict.version
-    if version is None or _changed_since(evidence, mart, version):
+    if version is None or _changed_since(evidence, mart, version.lineage):
         return  # which is what `published` is about
     if verdict.held_back:
         yield Finding(
@@ -500,6 +507,24 @@ def _no_label_upstream(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             )
 
 
+def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    version = evidence.verdict(mart).version
+    if version is None or _changed_since(evidence, mart, version.lineage):
+        return  # which is what `published` is about
+    record = evidence.replays.get(mart.unique_id)
+    fix = "Run `martfeast replay`."
+    if record is None:
+        yield Finding("No replay has shown that it never knew the future.", fix, mart.place)
+        return
+    changed = _changed_since(evidence, mart, record.lineage)
+    if changed:
+        message = f"The code of {_some(changed)} has changed since it was replayed."
+        yield Finding(message, fix, mart.place)
+    elif record.failure:
+        fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."
+        yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)
+
+
 def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if mart.label is not None:
         return
@@ -613,6 +638,12 @@ CRITERIA = (
         TRUTH,
         "It does not depend on a label mart.",
         _no_label_upstream,
+    ),
+    Criterion(
+        "replayed",
+        TRUTH,
+        "Built again as of past moments, by its present code, it never knew the future.",
+        _replayed,
     ),
     Criterion(
         "schema_compatible",

@@ -10,6 +10,7 @@ from martfeast.marts import check_marts, read_marts
 from martfeast.problems import DeclarationError, Problem, ProblemLog
 from martfeast.readiness import Evidence, MartReadiness, Registered, failures, judge, utc_now
 from martfeast.release import Release, read_release
+from martfeast.replay_evidence import read_replays
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ def assess(
     check_marts(marts, log)
     by_name = {mart.name: mart for mart in marts}
     exposures = read_exposures(artifacts, by_name, log)
-    evidence = Evidence(artifacts, release, exposures, registered or Registered(), utc_now())
+    evidence = Evidence(
+        artifacts,
+        release,
+        read_replays(artifacts.published_path),
+        exposures,
+        registered or Registered(),
+        utc_now(),
+    )
     settings = artifacts.settings.get("criteria", {})
     readiness = judge(marts, evidence, settings, log)
     declaration = Declaration(by_name, {exposure.name: exposure for exposure in exposures})

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
@@ -136,6 +137,12 @@ class FeatureRepo:
         if registry.registry_type != "file" or "://" in str(registry.path):
             return None
         return self.path / str(registry.path)
+
+    @property
+    def offline_store(self) -> dict[str, Any]:
+        """The settings of its offline store."""
+        settings = load_repo_config(self.path, self.yaml_file).offline_store
+        return dict(settings) if isinstance(settings, dict) else settings.model_dump()
 
     def read_registered(self) -> Registered:
         """Return what the registry holds; nothing if there is none yet.

@@ -8,7 +8,7 @@ What ``event_time`` says of the first relations that have one is taken as true: 
 could disprove it. Everything built on them is put to the test.
 """
 
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,14 @@ from martfeast.declaration import Mart
 from martfeast.lineage import Lineage, Relation
 from martfeast.problems import DeclarationError, Problem
 
-DEFAULT_CUTS = 12
+DEFAULT_CUTS = 24
 PERTURBATIONS = ("deleted", "delayed", "shuffled")
 EXAMPLES = 3
 # Sums of doubles differ in the last digits with the order of addition.
 TOLERANCE = 1e-9
+# With fewer cuts that show something, a mart has shown too little.
+NEEDED_CUTS = 3
+GOLDEN_RATIO = 0.618
 MICROSECOND = timedelta(microseconds=1)
 
 Say = Callable[[str], None]
@@ -74,7 +77,8 @@ class Difference:
 class MartReplay:
     """What the replays of one mart showed.
 
-    compared: rows compared, over all cuts. withheld: facts under it after the cuts, over all cuts.
+    cuts: those that withheld facts under it and compared rows of it. compared, withheld: how many,
+    over all cuts.
     differences: where it knew the future. problem: why nothing was shown; empty if something was.
     """
 
@@ -98,6 +102,8 @@ class Scratch:
     def __init__(self, lineage: Lineage, project_dir: str) -> None:
         self.lineage = lineage
         self.connection = duckdb.connect()
+        self.spill = tempfile.TemporaryDirectory(prefix="martfeast-replay-")
+        self.connection.execute(f"set temp_directory = '{self.spill.name}'")
         for name, value in lineage.settings.items():
             self.connection.execute(f"set {name} = '{value}'")
         self.connection.execute(f"set file_search_path = '{project_dir}'")
@@ -187,7 +193,8 @@ class Scratch:
 
     def event_times(self, relation: Relation) -> str:
         """Return SQL of a relation's event times, as built last."""
-        return f"select cast({_quoted(str(relation.event_time))} as timestamp) as t from {self.table(relation)}"
+        time = _quoted(str(relation.event_time))
+        return f"select cast({time} as timestamp) as t from {self.table(relation)}"
 
 
 def _as_of(table: str, relation: Relation, cut: Cut) -> str:
@@ -221,6 +228,7 @@ def replay(
     cut_count: int = DEFAULT_CUTS,
     at: Iterable[datetime] = (),
     time_zones: Iterable[str] = (),
+    serving: Callable[[Scratch, Cut], tuple[dict[str, str], str]] | None = None,
     say: Say = lambda _: None,
 ) -> list[MartReplay]:
     """Replay marts as of past moments, and compare them with what is published.
@@ -232,6 +240,8 @@ def replay(
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
+        serving: what to compare besides at the last cut; returns what is wrong, by mart, and in
+            words what was compared.
         say: is told of progress, a line at a time.
 
     Returns:
@@ -242,13 +252,13 @@ def replay(
 
     """
     scratch = Scratch(lineage, project_dir)
-    every = {mart.unique_id: lineage.above(mart.unique_id) for mart in marts}
     scratch.build(None, set(lineage.relations))
     rebuilt = {mart.name: _compare(scratch, mart, None) for mart in marts}
     for mart in marts:
         if rebuilt[mart.name].is_none:
-            say(f"rebuilt   {mart.name}: as published, {rebuilt[mart.name].compared:,} rows")
-    timed = [relation for relation in lineage.relations.values() if relation.event_time]
+            say(f"rebuilt    {mart.name}: as published, {rebuilt[mart.name].compared:,} rows")
+    read = {parent for relation in lineage.relations.values() for parent in relation.parents}
+    timed = [r for r in lineage.relations.values() if r.event_time and r.unique_id in read]
     cuts = [Cut(_utc(moment), "as asked") for moment in at]
     if not cuts:
         cuts = choose_cuts(scratch, timed, marts, cut_count, time_zones)
@@ -259,57 +269,74 @@ def replay(
         ]
     withheld = [_withheld(scratch, timed, cut) for cut in cuts]
 
-    compared: Counter[str] = Counter()
+    every = {mart.name: lineage.above(mart.unique_id) - {mart.unique_id} for mart in marts}
+    shown: dict[str, list[tuple[int, int]]] = {mart.name: [] for mart in marts}
     differences: dict[str, list[Difference]] = {mart.name: [] for mart in marts}
+    served: dict[str, str] = {}
+    last = max(
+        (cut for cut in cuts if cut.perturbation == "withheld"),
+        key=lambda cut: cut.at,
+        default=None,
+    )
     for number, cut in enumerate(cuts):
-        say(
-            f"cut {number + 1:>2}/{len(cuts)}  {cut}: {sum(withheld[number].values()):,} facts later"
-        )
+        later = withheld[number]
+        say(f"cut {number + 1:>2}/{len(cuts)}  {cut}: {sum(later.values()):,} later facts")
         scratch.build(cut, set(lineage.relations))
         for mart in marts:
-            if not rebuilt[mart.name].is_none:
-                continue
             found = _compare(scratch, mart, cut)
-            compared[mart.name] += found.compared
+            facts = sum(count for name, count in later.items() if name in every[mart.name])
+            shown[mart.name].append((facts, found.compared + found.missing + found.extra))
             if not found.is_none:
                 say(f"           {mart.name} differs")
                 differences[mart.name].append(found)
+        if serving is not None and cut is last:
+            served, words = serving(scratch, cut)
+            say(f"serving    {cut.at}: {words}")
     results = []
     for mart in marts:
-        above = every[mart.unique_id]
-        later = [sum(n for name, n in facts.items() if name in above) for facts in withheld]
+        effective = [pair for pair in shown[mart.name] if all(pair)]
         problem = ""
         if not rebuilt[mart.name].is_none:
             problem = (
                 "what is published is not what the present code makes of the present data:"
                 f" {_in_words(rebuilt[mart.name])}. Run `dbt build`, then replay again"
             )
-        elif not all(later):
-            cut = cuts[later.index(0)]
-            problem = (
-                f"the cut at {cut.at} withholds nothing under it, so it shows nothing."
-                " Declare event_time on what it is built on, or choose another cut"
-            )
-        elif not compared[mart.name]:
-            problem = "no row was compared, so nothing is shown. Choose later cuts"
-        found_here = differences[mart.name]
-        if found_here:
-            say(f"source    {mart.name}: looking for what makes it differ")
-            found_here[0] = replace(
-                found_here[0], late=_find_late(scratch, mart, found_here[0].cut)
-            )
+        elif differences[mart.name]:
+            say(f"source     {mart.name}: looking for what makes it differ")
+            first = differences[mart.name][0]
+            differences[mart.name][0] = replace(first, late=_find_late(scratch, mart, first.cut))
+        elif not cuts or len(effective) < min(len(cuts), NEEDED_CUTS):
+            problem = _vacuous(cuts, shown[mart.name])
+        else:
+            problem = served.get(mart.name, "")
         results.append(
             MartReplay(
                 mart.name,
                 mart.unique_id,
-                len(cuts),
-                compared[mart.name],
-                sum(later),
-                found_here,
+                len(effective),
+                sum(rows for _, rows in effective),
+                sum(facts for facts, _ in effective),
+                [] if problem else differences[mart.name],
                 problem,
             )
         )
     return results
+
+
+def _vacuous(cuts: list[Cut], shown: list[tuple[int, int]]) -> str:
+    """Return why cuts showed nothing of a mart, from the facts withheld and rows compared."""
+    if not cuts or not any(facts for facts, _ in shown):
+        return (
+            "no cut withheld anything under it, so nothing is shown. Set event_time on what it is"
+            " built on, or choose earlier cuts"
+        )
+    if not any(rows for _, rows in shown):
+        return "it has no rows up to any cut, so nothing is shown. Choose later cuts"
+    effective = sum(all(pair) for pair in shown)
+    return (
+        f"only {effective} of {len(cuts)} cuts withheld facts and compared rows, which shows too"
+        " little. Choose cuts within the time that its facts cover"
+    )
 
 
 def _withheld(scratch: Scratch, timed: list[Relation], cut: Cut) -> dict[str, int]:
@@ -344,24 +371,26 @@ def choose_cuts(
 ) -> list[Cut]:
     """Choose moments spread over the data at which the future is most likely to show.
 
-    They are: just before a fact of each relation in turn, so that what is pending there is withheld;
-    at a fact; inside hours; at midnights and just before; at the ends of months; where clocks
-    change.
+    They are: just before a row of each relation in turn, so that what is pending there is withheld;
+    at a row; inside hours; at midnights; at the ends of months; where clocks change.
     """
-    starts = [mart.version.first_known_at for mart in marts if mart.version]
-    ends = [mart.version.last_known_at for mart in marts if mart.version]
-    known_starts = [datetime.fromisoformat(start) for start in starts if start]
-    known_ends = [datetime.fromisoformat(end) for end in ends if end]
-    if not known_starts or not timed:
+    versions = [mart.version for mart in marts if mart.version and mart.version.first_known_at]
+    starts = sorted(str(version.first_known_at) for version in versions)
+    ends = sorted(str(version.last_known_at) for version in versions)
+    if not versions or not timed:
         return []
-    first, last = max(known_starts).replace(tzinfo=None), min(known_ends).replace(tzinfo=None)
-    if first >= last:
-        first, last = min(known_starts).replace(tzinfo=None), max(known_ends).replace(tzinfo=None)
-    zones = [ZoneInfo(name) for name in time_zones] or [UTC]
+    # The middle ones: a mart that starts late or ends early is not to narrow the others' range.
+    first, last = (
+        datetime.fromisoformat(moments[len(moments) // 2]).replace(tzinfo=None)
+        for moments in (starts, ends)
+    )
+    zones = [ZoneInfo(name) for name in time_zones] or [ZoneInfo("UTC")]
     changes = list(_clock_changes(first, last, zones))
     cuts: dict[datetime, Cut] = {}
     for number in range(count):
+        # Spread over the days as well: whole steps through a year all end near midnight.
         about = first + (last - first) * (number + 0.5) / count
+        about += timedelta(days=number * GOLDEN_RATIO % 1)
         kind = number % 6
         relation = timed[number // 2 % len(timed)]
         if kind in (0, 2):
@@ -397,7 +426,7 @@ def _next_fact(scratch: Scratch, relation: Relation, about: datetime) -> datetim
     return found
 
 
-def _clock_changes(first: datetime, last: datetime, zones: list[Any]) -> Iterator[datetime]:
+def _clock_changes(first: datetime, last: datetime, zones: list[ZoneInfo]) -> Iterator[datetime]:
     """Yield a moment in each hour before which a zone's clocks were changed, UTC."""
     for zone in zones:
         at = first.replace(minute=0, second=0, microsecond=0, tzinfo=UTC)
@@ -424,7 +453,8 @@ def _compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     today = f"select {names} from read_parquet('{mart.path}') where {up_to}"
     if mart.label is not None and cut is not None:
         today = _labels_known_by(mart, columns, cut, today)
-        then = _labels_known_by(mart, columns, cut, then, only_reasons=True)
+        is_withheld = cut.perturbation == "withheld"
+        then = _labels_known_by(mart, columns, cut, then, only_reasons=is_withheld)
     run = scratch.connection.execute
     digest = f"count(*), sum(hash({names})::hugeint)"
     (then_rows, then_hash), (today_rows, today_hash) = (

@@ -20,6 +20,7 @@ def notes(readiness: list[MartReadiness]) -> list[str]:
             state = "waived" if judgement.state == WAIVED else "warning"
             reason = f" Waived: {judgement.waiver}" if judgement.waiver else ""
             lines.append(f"{state}: {mart.mart.name} [{judgement.criterion.name}] {why}{reason}")
+        lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
     return lines
 
 

@@ -71,6 +71,7 @@ def built_project(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     run("dbt", "deps", cwd=project)
     run("python", "-m", "nyc_flights.landing", cwd=project)
     run("dbt", "build", cwd=project)
+    run("martfeast", "replay", cwd=project)
     return project
 
 

@@ -1,0 +1,260 @@
+"""Shows that Feast serves what was known: at a past moment, in training as in serving.
+
+At a cut T, the same is asked for twice, of the published marts as they are today and of the marts
+as a replay at T has them. Then today's are materialized up to T, and the online store is asked.
+All three must agree, row by row.
+"""
+
+import contextlib
+import io
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from martfeast.declaration import Declaration, Exposure, Mart
+from martfeast.feast_repository import feast_objects
+from martfeast.release import PUBLISHED_AT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from feast import FeatureStore
+
+    from martfeast.replay import Cut, Scratch
+
+KEYS = 500
+TRAINING_ROWS = 2_000
+
+
+class ServingCheck:
+    """Compares training and serving at a cut.
+
+    declaration: of the project. marts: those to check. offline_store: its settings, as in
+    feature_store.yaml.
+    """
+
+    def __init__(
+        self, declaration: Declaration, marts: list[Mart], offline_store: dict[str, Any]
+    ) -> None:
+        self.declaration = declaration
+        self.marts = [mart for mart in marts if mart.label is None]
+        self.offline_store = offline_store
+
+    def __call__(self, scratch: "Scratch", cut: "Cut") -> tuple[dict[str, str], str]:
+        """Compare at a cut that the scratch warehouse has just built.
+
+        Returns:
+            What is wrong, by mart, and in words what was compared.
+
+        """
+        problems: dict[str, str] = {}
+        with tempfile.TemporaryDirectory(prefix="martfeast-serving-") as name:
+            folder = Path(name)
+            today = _feature_store(self.marts, self.offline_store, folder / "today")
+            then_marts = [_export(scratch, mart, cut, folder) for mart in self.marts]
+            then = _feature_store(then_marts, self.offline_store, folder / "then")
+            compared = 0
+            for mart in self.marts:
+                try:
+                    compared += self._check_mart(scratch, mart, cut, today, then, folder)
+                except _Mismatch as mismatch:
+                    problems[mart.name] = f"at {cut.at}, {mismatch}"
+            training = 0
+            for exposure in self.declaration.exposures.values():
+                try:
+                    training += self._check_training(scratch, exposure, cut, today, then)
+                except _Mismatch as mismatch:
+                    for mart_name in exposure.features_by_mart:
+                        problems.setdefault(mart_name, f"at {cut.at}, {mismatch}")
+        words = (
+            f"{compared:,} keys alike in today's marts, replayed marts and the online store;"
+            f" {training:,} training rows alike"
+        )
+        return problems, words
+
+    def _check_mart(
+        self,
+        scratch: "Scratch",
+        mart: Mart,
+        cut: "Cut",
+        today: "FeatureStore",
+        then: "FeatureStore",
+        folder: Path,
+    ) -> int:
+        import pandas as pd
+
+        keys = ", ".join(f'"{name}"' for name in mart.entity_columns)
+        known = f"from read_parquet('{mart.path}') where \"{mart.timestamp}\" <= $at"
+        sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
+        frame = scratch.connection.execute(sql, {"at": cut.at}).df()
+        if frame.empty:
+            return 0
+        frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")
+        refs = [f"{mart.name}:{name}" for name in mart.features]
+        a = _retrieve(today, frame, refs)
+        _require_same(mart, a, _retrieve(then, frame, refs), "the replayed mart gives")
+        if mart.online:
+            sample = folder / f"{mart.name}.online.parquet"
+            scratch.connection.register("keys_wanted", frame)
+            scratch.connection.execute(
+                f"copy (select * from read_parquet('{mart.path}') semi join keys_wanted"
+                f" using ({keys})) to '{sample}' (format parquet)"
+            )
+            scratch.connection.unregister("keys_wanted")
+            online = _online(_moved(mart, sample), cut.at, frame, self.offline_store, folder)
+            _require_same(mart, a, online, "the online store gives")
+        return len(frame)
+
+    def _check_training(
+        self,
+        scratch: "Scratch",
+        exposure: Exposure,
+        cut: "Cut",
+        today: "FeatureStore",
+        then: "FeatureStore",
+    ) -> int:
+        mart = exposure.label
+        names = {mart.name for mart in self.marts}
+        if mart is None or mart.label is None or mart.unique_id not in scratch.number:
+            return 0
+        if not names.issuperset(exposure.features_by_mart):
+            return 0
+        columns = [*mart.entity_columns, mart.timestamp, mart.label.column]
+        selected = ", ".join(f'"{name}"' for name in columns)
+        relation = scratch.lineage.relations[mart.unique_id]
+        rows = f'where "{mart.timestamp}" <= $at and "{mart.label.column}" is not null'
+        # Labels that the replay has are those known by then; today's must be told apart by time.
+        known = f'and "{mart.label.known_at}" <= $at'
+        order = f"order by all desc limit {TRAINING_ROWS}"
+        frames = [
+            scratch.connection.execute(sql, {"at": cut.at}).df()
+            for sql in (
+                f"select {selected} from read_parquet('{mart.path}') {rows} {known} {order}",
+                f"select {selected} from {scratch.table(relation)} {rows} {order}",
+            )
+        ]
+        refs = [f"{view}:{n}" for view, feats in exposure.features_by_mart.items() for n in feats]
+        if frames[0].empty or not refs:
+            return 0
+        a, b = (
+            _retrieve(store, frame.rename(columns={mart.timestamp: "event_timestamp"}), refs)
+            for store, frame in zip((today, then), frames, strict=True)
+        )
+        _require_same(mart, a, b, f"the training set of {exposure.name} built then has")
+        return len(a)
+
+
+class _Mismatch(Exception):
+    """Two ways to the same features do not agree."""
+
+
+def _feature_store(
+    marts: list[Mart], offline_store: dict[str, Any], folder: Path
+) -> "FeatureStore":
+    from feast import FeatureStore
+    from feast.repo_config import RegistryConfig, RepoConfig
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = RepoConfig(
+        project="replay",
+        provider="local",
+        registry=RegistryConfig(path=str(folder / "registry.db")),
+        offline_store=offline_store,
+        online_store={"type": "sqlite", "path": str(folder / "online.db")},
+        entity_key_serialization_version=3,
+    )
+    with _quiet():
+        store = FeatureStore(config=config)
+        objects: list[Any] = list(
+            feast_objects(Declaration({mart.name: mart for mart in marts}, {})).values()
+        )
+        store.apply(objects)
+    return store
+
+
+def _export(scratch: "Scratch", mart: Mart, cut: "Cut", folder: Path) -> Mart:
+    """Write a replayed mart's rows up to the cut as the publish step would have."""
+    relation = scratch.lineage.relations[mart.unique_id]
+    casts = [f'cast("{c.name}" as {c.data_type}) as "{c.name}"' for c in mart.columns]
+    if mart.created == PUBLISHED_AT:
+        casts.append(f"timestamp '{cut.at}' as {PUBLISHED_AT}")
+    path = folder / f"{mart.name}.then.parquet"
+    scratch.connection.execute(
+        f"copy (select {', '.join(casts)} from {scratch.table(relation)}"
+        f" where \"{mart.timestamp}\" <= timestamp '{cut.at}') to '{path}' (format parquet)"
+    )
+    return _moved(mart, path)
+
+
+def _moved(mart: Mart, path: Path) -> Mart:
+    assert mart.version is not None
+    return replace(mart, version=replace(mart.version, path=path))
+
+
+def _retrieve(store: "FeatureStore", frame: "pd.DataFrame", refs: list[str]) -> "pd.DataFrame":
+    with _quiet():
+        return store.get_historical_features(entity_df=frame, features=refs).to_df()
+
+
+def _online(
+    mart: Mart, at: datetime, frame: "pd.DataFrame", offline_store: dict[str, Any], folder: Path
+) -> "pd.DataFrame":
+    """Materialize a mart up to a moment, and ask the online store for the keys of a frame."""
+    store = _feature_store([mart], offline_store, folder / f"{mart.name}.online")
+    until = at.replace(tzinfo=UTC)
+    start = until - mart.ttl if mart.ttl else datetime(1700, 1, 1, tzinfo=UTC)
+    refs = [f"{mart.name}:{name}" for name in mart.features]
+    rows = frame[mart.entity_columns].to_dict("records")
+    with _quiet():
+        store.materialize(start, until)
+        return store.get_online_features(features=refs, entity_rows=rows).to_df()
+
+
+def _require_same(mart: Mart, a: "pd.DataFrame", b: "pd.DataFrame", what: str) -> None:
+    """Raise _Mismatch unless two frames have the same rows, in any order."""
+    if len(a) != len(b):
+        raise _Mismatch(f"{what} {len(b)} rows where today's mart gives {len(a)}")
+    keys = mart.entity_columns
+    features = [name for name in a.columns if name in b.columns and name not in keys]
+    a, b = (frame.sort_values(keys, kind="stable").reset_index(drop=True) for frame in (a, b))
+    for name in [*keys, *features]:
+        for row, (left, right) in enumerate(zip(a[name], b[name], strict=True)):
+            if not _same(left, right):
+                key = ", ".join(f"{key} {a[key][row]}" for key in keys)
+                raise _Mismatch(f"{what} {name} {right} for {key}, and today's mart {left}")
+
+
+def _same(left: Any, right: Any) -> bool:
+    left, right = _plain(left), _plain(right)
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(left == right)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as Python has it: None for every kind of nothing, lists for arrays."""
+    import pandas as pd
+
+    if hasattr(value, "tolist") and not isinstance(value, pd.Timestamp):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value] or None  # Feast serves no list as an empty one
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, datetime):
+        at = pd.Timestamp(value)
+        return at.tz_convert("UTC").tz_localize(None) if at.tzinfo else at
+    return value
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Feast's progress to itself."""
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
