@@ -88,6 +88,10 @@ measure: install ## Measure time and memory into benchmarks/README.md
 measure-store: $(STAMPS)/applied ## Measure the offline store into benchmarks/offline_store.md
 	@$(BIN)/python benchmarks/offline_store.py
 
+.PHONY: measure-replay
+measure-replay: $(STAMPS)/built ## Measure replays into benchmarks/replay.md
+	@$(BIN)/python benchmarks/replay.py
+
 .PHONY: lock
 lock: install ## Resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -22,6 +22,7 @@ class Library:
     """A copy of tests/projects/library."""
 
     path: Path
+    python_path: ClassVar[str] = str(REPOSITORY / "python")
 
     def copy_to(self, path: Path) -> "Library":
         """Copy with times of change kept, because staleness is judged by them."""
@@ -50,7 +51,7 @@ class Library:
         return subprocess.run(
             [Path(sys.executable).parent / command, *arguments],
             cwd=cwd or self.path,
-            env={**environment, "FEAST_USAGE": "False", "PYTHONPATH": str(REPOSITORY / "python")},
+            env={**environment, "FEAST_USAGE": "False", "PYTHONPATH": self.python_path},
             capture_output=True,
             text=True,
             timeout=120,

@@ -21,7 +21,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,8 @@ from feast.utils import (
     _get_requested_on_demand_feature_views,
     compute_non_entity_date_range,
 )
+
+from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp
 
 EVENT_TIMESTAMP = "event_timestamp"
 # A search compares every feature row with every entity row of its key, and an ASOF JOIN sorts all
@@ -91,23 +93,6 @@ class DuckDBAsofOfflineStoreConfig(FeastConfigBaseModel):
     memory_limit: str | None = None
     threads: int | None = None
     spill_directory: str | None = None
-
-
-def quoted(name: str) -> str:
-    """Return a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def moment(value: datetime) -> str:
-    """Return a moment as an SQL literal: TIMESTAMP, UTC. A value without zone is UTC."""
-    if value.tzinfo is not None:
-        value = value.astimezone(UTC)
-    return f"timestamp '{value:%Y-%m-%d %H:%M:%S.%f}'"
 
 
 def interval(value: timedelta) -> str:
@@ -209,12 +194,12 @@ def open_source(
     ):
         raise OfflineDataError(f"{what}: {type(source).__name__} is not a Parquet FileSource.")
     path = local_path(config, source.path)
-    files = str(path / "**/*.parquet") if path.is_dir() else str(path)
-    relation = f"read_parquet({literal(files)}, union_by_name = true)"
+    files = parquet_path(path)
+    relation = f"read_parquet({files}, union_by_name = true)"
     try:
         columns = describe(connection, relation)
         (row_count,) = connection.execute(
-            f"select sum(num_rows)::bigint from parquet_file_metadata({literal(files)})"
+            f"select sum(num_rows)::bigint from parquet_file_metadata({files})"
         ).fetchall()[0]
     except duckdb.Error as error:
         raise OfflineDataError(
@@ -456,7 +441,7 @@ def in_range(columns: Columns, name: str, start: datetime | None, end: datetime 
     cast = "timestamptz" if bare and "ZONE" in type_ else "timestamp"
     bounds = ((">=", start), ("<=", end))
     conditions = [
-        f"{column} {operator} cast({moment(bound)} as {cast})"
+        f"{column} {operator} cast({timestamp(bound)} as {cast})"
         for operator, bound in bounds
         if bound is not None
     ]
@@ -569,7 +554,7 @@ def open_frame(
         return EntityFrame.of(connection, names, table)
     text = str(entity_df)
     if isinstance(entity_df, Path) or text.strip().lower().endswith(".parquet"):
-        relation = f"read_parquet({literal(str(local_path(config, text.strip())))})"
+        relation = f"read_parquet({parquet_path(local_path(config, text.strip()))})"
     elif isinstance(entity_df, str):
         attach_warehouse(connection, config)
         relation = f"({text.strip().rstrip(';')})"

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from martfeast.declaration import Mart
+from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp, utc
 from martfeast.lineage import Lineage, Relation
 from martfeast.problems import DeclarationError, Problem
 
@@ -96,6 +97,15 @@ class MartReplay:
         return not self.differences and not self.problem
 
 
+@dataclass(frozen=True)
+class Replay:
+    """What replays showed. withheld: for each cut the facts after it, by relation."""
+
+    cuts: list[Cut]
+    withheld: list[dict[str, int]]
+    marts: list[MartReplay]
+
+
 class Scratch:
     """A DuckDB in memory in which a lineage is built again; the warehouse is only read."""
 
@@ -103,11 +113,11 @@ class Scratch:
         self.lineage = lineage
         self.connection = duckdb.connect()
         self.spill = tempfile.TemporaryDirectory(prefix="martfeast-replay-")
-        self.connection.execute(f"set temp_directory = '{self.spill.name}'")
+        self.connection.execute(f"set temp_directory = {literal(self.spill.name)}")
         for name, value in lineage.settings.items():
-            self.connection.execute(f"set {name} = '{value}'")
-        self.connection.execute(f"set file_search_path = '{project_dir}'")
-        self.connection.execute(f"attach ':memory:' as {_quoted(lineage.database)}")
+            self.connection.execute(f"set {name} = {literal(str(value))}")
+        self.connection.execute(f"set file_search_path = {literal(project_dir)}")
+        self.connection.execute(f"attach ':memory:' as {quoted(lineage.database)}")
         self.connection.execute("attach ':memory:' as replayed")
         self.is_attached = False
         self.number = {name: index for index, name in enumerate(lineage.relations)}
@@ -153,7 +163,9 @@ class Scratch:
         if not self.is_attached:
             path = self.lineage.warehouse
             try:
-                self.connection.execute(f"attach '{path}' as warehouse_file (read_only)")
+                self.connection.execute(
+                    f"attach {literal(str(path))} as warehouse_file (read_only)"
+                )
             except duckdb.Error as error:
                 problem = Problem(
                     "warehouse",
@@ -193,16 +205,16 @@ class Scratch:
 
     def event_times(self, relation: Relation) -> str:
         """Return SQL of a relation's event times, as built last."""
-        time = _quoted(str(relation.event_time))
+        time = quoted(str(relation.event_time))
         return f"select cast({time} as timestamp) as t from {self.table(relation)}"
 
 
 def _as_of(table: str, relation: Relation, cut: Cut) -> str:
     """Return SQL of a relation as of a cut."""
-    time = _quoted(str(relation.event_time))
-    at = _timestamp(cut.at)
+    time = quoted(str(relation.event_time))
+    at = timestamp(cut.at)
     if relation.valid_to:
-        until = _quoted(relation.valid_to)
+        until = quoted(relation.valid_to)
         known = f"case when {until} <= {at} then {until} end as {until}"
         return f"select * replace ({known}) from {table} where {time} <= {at}"
     if cut.perturbation == "withheld":
@@ -230,7 +242,7 @@ def replay(
     time_zones: Iterable[str] = (),
     serving: Callable[[Scratch, Cut], tuple[dict[str, str], str]] | None = None,
     say: Say = lambda _: None,
-) -> list[MartReplay]:
+) -> Replay:
     """Replay marts as of past moments, and compare them with what is published.
 
     Args:
@@ -240,12 +252,12 @@ def replay(
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
-        serving: what to compare besides at the last cut; returns what is wrong, by mart, and in
+        serving: what to compare besides at the middle cut; returns what is wrong, by mart, and in
             words what was compared.
         say: is told of progress, a line at a time.
 
     Returns:
-        What was shown, by mart. A mart has passed if at every cut its rows are those published.
+        What was shown. A mart has passed if at every cut its rows are those published.
 
     Raises:
         DeclarationError: something cannot be replayed.
@@ -259,7 +271,7 @@ def replay(
             say(f"rebuilt    {mart.name}: as published, {rebuilt[mart.name].compared:,} rows")
     read = {parent for relation in lineage.relations.values() for parent in relation.parents}
     timed = [r for r in lineage.relations.values() if r.event_time and r.unique_id in read]
-    cuts = [Cut(_utc(moment), "as asked") for moment in at]
+    cuts = [Cut(utc(moment), "as asked") for moment in at]
     if not cuts:
         cuts = choose_cuts(scratch, timed, marts, cut_count, time_zones)
         middle = cuts[len(cuts) // 4 :: max(1, len(cuts) // 4)][: len(PERTURBATIONS)]
@@ -273,11 +285,8 @@ def replay(
     shown: dict[str, list[tuple[int, int]]] = {mart.name: [] for mart in marts}
     differences: dict[str, list[Difference]] = {mart.name: [] for mart in marts}
     served: dict[str, str] = {}
-    last = max(
-        (cut for cut in cuts if cut.perturbation == "withheld"),
-        key=lambda cut: cut.at,
-        default=None,
-    )
+    plain = [cut for cut in cuts if cut.perturbation == "withheld"]
+    middle = plain[len(plain) // 2] if plain else None
     for number, cut in enumerate(cuts):
         later = withheld[number]
         say(f"cut {number + 1:>2}/{len(cuts)}  {cut}: {sum(later.values()):,} later facts")
@@ -289,7 +298,7 @@ def replay(
             if not found.is_none:
                 say(f"           {mart.name} differs")
                 differences[mart.name].append(found)
-        if serving is not None and cut is last:
+        if serving is not None and cut is middle:
             served, words = serving(scratch, cut)
             say(f"serving    {cut.at}: {words}")
     results = []
@@ -320,7 +329,8 @@ def replay(
                 problem,
             )
         )
-    return results
+    named = [{lineage.relations[r].name: n for r, n in later.items()} for later in withheld]
+    return Replay(cuts, named, results)
 
 
 def _vacuous(cuts: list[Cut], shown: list[tuple[int, int]]) -> str:
@@ -342,7 +352,7 @@ def _vacuous(cuts: list[Cut], shown: list[tuple[int, int]]) -> str:
 def _withheld(scratch: Scratch, timed: list[Relation], cut: Cut) -> dict[str, int]:
     """Count the facts after a cut, by the relation's unique_id, in the build without a cut."""
     sql = " union all ".join(
-        f"select count(*) from ({scratch.event_times(relation)}) where t > {_timestamp(cut.at)}"
+        f"select count(*) from ({scratch.event_times(relation)}) where t > {timestamp(cut.at)}"
         for relation in timed
     )
     rows = scratch.connection.execute(sql).fetchall() if sql else []
@@ -371,58 +381,65 @@ def choose_cuts(
 ) -> list[Cut]:
     """Choose moments spread over the data at which the future is most likely to show.
 
-    They are: just before a row of each relation in turn, so that what is pending there is withheld;
-    at a row; inside hours; at midnights; at the ends of months; where clocks change.
+    Half of them are at a row of each relation in turn, or just before it, so that what is pending
+    there is withheld; the others inside hours, at midnights, at the ends of months, where clocks
+    change.
     """
-    versions = [mart.version for mart in marts if mart.version and mart.version.first_known_at]
-    starts = sorted(str(version.first_known_at) for version in versions)
-    ends = sorted(str(version.last_known_at) for version in versions)
-    if not versions or not timed:
+    spans = [span for mart in marts if (span := _span(scratch, mart))]
+    if not spans or not timed:
         return []
-    # The middle ones: a mart that starts late or ends early is not to narrow the others' range.
-    first, last = (
-        datetime.fromisoformat(moments[len(moments) // 2]).replace(tzinfo=None)
-        for moments in (starts, ends)
-    )
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
     zones = [ZoneInfo(name) for name in time_zones] or [ZoneInfo("UTC")]
     changes = list(_clock_changes(first, last, zones))
     cuts: dict[datetime, Cut] = {}
     for number in range(count):
+        half = number // 2
         # Spread over the days as well: whole steps through a year all end near midnight.
         about = first + (last - first) * (number + 0.5) / count
         about += timedelta(days=number * GOLDEN_RATIO % 1)
-        kind = number % 6
-        relation = timed[number // 2 % len(timed)]
-        if kind in (0, 2):
-            at, reason = (
-                _next_fact(scratch, relation, about),
-                f"just before a row of {relation.name}",
-            )
-            at = at and at - MICROSECOND
-        elif kind == 4:
-            at, reason = _next_fact(scratch, relation, about), f"at a row of {relation.name}"
-        elif kind == 1:
-            zone = zones[number // 6 % len(zones)]
+        at, reason = about, "spread over the data"
+        if number % 2 == 0:
+            relation = timed[half % len(timed)]
+            rounds = -(-count // 2 // len(timed)) or 1
+            share = (half // len(timed) + (half % len(timed) + 1) / (len(timed) + 1)) / rounds
+            at = _fact(scratch, relation, share) or about
+            reason = f"at a row of {relation.name}"
+            if half % 3 < 2:
+                at, reason = at - MICROSECOND, f"just before a row of {relation.name}"
+        elif half % 3 == 0:
+            zone = zones[half // 3 % len(zones)]
             local = about.replace(tzinfo=UTC).astimezone(zone)
-            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            at, reason = _utc(midnight), f"midnight, {zone}"
-        elif kind == 3 and changes:
+            at = utc(local.replace(hour=0, minute=0, second=0, microsecond=0))
+            reason = f"midnight, {zone}"
+        elif half % 3 == 1 and changes:
             at, reason = changes.pop(0), "clocks change"
-        elif kind == 3:
-            at = about.replace(minute=29, second=31, microsecond=0)
-            reason = "inside an hour"
+        elif half % 3 == 1:
+            at, reason = about.replace(minute=29, second=31, microsecond=0), "inside an hour"
         else:
             month = about.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
             at, reason = month - MICROSECOND, "the end of a month"
-        if at is None or not first <= at < last:
-            at, reason = about, "spread over the data"
+        if not first <= at < last:
+            at, reason = min(about, last - MICROSECOND), "spread over the data"
         cuts.setdefault(at, Cut(at, reason))
     return [cuts[at] for at in sorted(cuts)]
 
 
-def _next_fact(scratch: Scratch, relation: Relation, about: datetime) -> datetime | None:
-    sql = f"select min(t) from ({scratch.event_times(relation)}) where t > {_timestamp(about)}"
-    found: datetime | None = scratch.connection.execute(sql).fetchall()[0][0]
+def _span(scratch: Scratch, mart: Mart) -> tuple[datetime, datetime] | None:
+    """Return a mart's first and last moment, or when its last label was known; None if empty."""
+    times = [quoted(mart.timestamp)]
+    if mart.label is not None:
+        times.append(quoted(mart.label.known_at))
+    start, end = scratch.connection.execute(
+        f"select min({times[0]}), greatest({', '.join(f'max({time})' for time in times)})"
+        f" from read_parquet({parquet_path(mart.path)})"
+    ).fetchall()[0]
+    return None if start is None else (start, end)
+
+
+def _fact(scratch: Scratch, relation: Relation, share: float) -> datetime | None:
+    """Return the event time before which a share of a relation's rows were known."""
+    sql = f"select quantile_disc(t, $share) from ({scratch.event_times(relation)})"
+    found: datetime | None = scratch.connection.execute(sql, {"share": share}).fetchall()[0][0]
     return found
 
 
@@ -433,24 +450,24 @@ def _clock_changes(first: datetime, last: datetime, zones: list[ZoneInfo]) -> It
         while at.replace(tzinfo=None) < last:
             after = at + timedelta(hours=1)
             if at.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
-                yield _utc(after) + timedelta(minutes=30)
+                yield utc(after) + timedelta(minutes=30)
             at = after
 
 
 def _compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     """Compare a mart, as built last, with what is published of it, up to a cut."""
     relation = scratch.lineage.relations[mart.unique_id]
-    time = _quoted(mart.timestamp)
-    up_to = f"{time} <= {_timestamp(cut.at)}" if cut else "true"
+    time = quoted(mart.timestamp)
+    up_to = f"{time} <= {timestamp(cut.at)}" if cut else "true"
     columns = [column.name for column in mart.columns if column.name != mart.created]
     casts = ", ".join(
-        f"cast({_quoted(column.name)} as {column.data_type}) as {_quoted(column.name)}"
+        f"cast({quoted(column.name)} as {column.data_type}) as {quoted(column.name)}"
         for column in mart.columns
         if column.name in columns
     )
-    names = ", ".join(map(_quoted, columns))
+    names = ", ".join(map(quoted, columns))
     then = f"select {casts} from {scratch.table(relation)} where {up_to}"
-    today = f"select {names} from read_parquet('{mart.path}') where {up_to}"
+    today = f"select {names} from read_parquet({parquet_path(mart.path)}) where {up_to}"
     if mart.label is not None and cut is not None:
         today = _labels_known_by(mart, columns, cut, today)
         is_withheld = cut.perturbation == "withheld"
@@ -474,14 +491,14 @@ def _labels_known_by(
     only_reasons: leave label and time as they are, so that one that is there too early shows.
     """
     assert mart.label is not None
-    known = f"{_quoted(mart.label.known_at)} <= {_timestamp(cut.at)}"
+    known = f"{quoted(mart.label.known_at)} <= {timestamp(cut.at)}"
     hidden = [] if only_reasons else [mart.label.column, mart.label.known_at]
     if mart.label.missing_reason:  # before a label is known there is another reason, or none
         hidden.append(mart.label.missing_reason)
     selected = ", ".join(
-        f"case when {known} then {_quoted(name)} end as {_quoted(name)}"
+        f"case when {known} then {quoted(name)} end as {quoted(name)}"
         if name in hidden
-        else _quoted(name)
+        else quoted(name)
         for name in columns
     )
     return f"select {selected} from ({rows})"
@@ -491,12 +508,12 @@ def _differences(
     run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
 ) -> Difference:
     keys = [*mart.entity_columns, mart.timestamp]
-    on = " and ".join(f"today.{_quoted(k)} is not distinct from replay.{_quoted(k)}" for k in keys)
+    on = " and ".join(f"today.{quoted(k)} is not distinct from replay.{quoted(k)}" for k in keys)
     doubles = {c.name for c in mart.columns if c.data_type.lower() in ("double", "float", "real")}
     others = [name for name in columns if name not in keys]
     flags = []
     for name in others:
-        a, b = f"today.{_quoted(name)}", f"replay.{_quoted(name)}"
+        a, b = f"today.{quoted(name)}", f"replay.{quoted(name)}"
         differs = f"{a} is distinct from {b}"
         if name in doubles:
             near = f"abs({a} - {b}) <= {TOLERANCE} * greatest(1, abs({a}))"
@@ -505,11 +522,11 @@ def _differences(
     pairs = ", ".join(
         [
             *(
-                f"coalesce(today.{_quoted(k)}, replay.{_quoted(k)}) as key_{n}"
+                f"coalesce(today.{quoted(k)}, replay.{quoted(k)}) as key_{n}"
                 for n, k in enumerate(keys)
             ),
-            *(f"today.{_quoted(c)} as today_{n}" for n, c in enumerate(others)),
-            *(f"replay.{_quoted(c)} as replay_{n}" for n, c in enumerate(others)),
+            *(f"today.{quoted(c)} as today_{n}" for n, c in enumerate(others)),
+            *(f"replay.{quoted(c)} as replay_{n}" for n, c in enumerate(others)),
             *(f"{flag} as differs_{n}" for n, flag in enumerate(flags)),
         ]
     )
@@ -555,16 +572,3 @@ def _in_words(difference: Difference) -> str:
     parts += [f"{difference.extra} rows extra"] * bool(difference.extra)
     parts += [f"{name} changed in {n} rows" for name, n in difference.changed.items()]
     return "; ".join(parts)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _timestamp(at: datetime) -> str:
-    return f"timestamp '{at.isoformat(sep=' ')}'"
-
-
-def _utc(at: datetime) -> datetime:
-    """Return a moment in UTC without zone; one without zone is UTC."""
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at

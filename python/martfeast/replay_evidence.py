@@ -40,6 +40,8 @@ def read_replays(published_path: Path) -> dict[str, ReplayRecord]:
 
 def write_replays(published_path: Path, records: dict[str, ReplayRecord]) -> None:
     """Add records to those that are there, in one rename."""
+    if not records:
+        return
     published_path.mkdir(parents=True, exist_ok=True)
     marts = {**read_replays(published_path), **records}
     path = published_path / "replays.json"

@@ -11,7 +11,7 @@ from martfeast.lineage import compile_lineage
 from martfeast.problems import DeclarationError, Problem, did_you_mean
 from martfeast.readiness import FAIL, utc_now
 from martfeast.reading import assess
-from martfeast.replay import DEFAULT_CUTS, Difference, MartReplay, Say, replay
+from martfeast.replay import DEFAULT_CUTS, Difference, MartReplay, Replay, Say, replay
 from martfeast.replay_evidence import ReplayRecord, write_replays
 
 ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
@@ -21,8 +21,12 @@ NEEDED = ("published", "knowledge_time_declared")
 
 @dataclass(frozen=True)
 class ProjectReplay:
-    """What the replays of a project's marts showed. warnings: by mart."""
+    """What the replays of a project's marts showed.
 
+    marts: as replayed, and what else forbids to call it passed. warnings: by mart.
+    """
+
+    replay: Replay
     marts: list[MartReplay]
     warnings: dict[str, list[Problem]]
 
@@ -56,6 +60,15 @@ class ProjectReplay:
         """Return what was shown, for ``json.dumps``."""
         return {
             "has_passed": self.has_passed,
+            "cuts": [
+                {
+                    "at": cut.at.isoformat(),
+                    "reason": cut.reason,
+                    "later_facts": cut.perturbation,
+                    "withheld": withheld,
+                }
+                for cut, withheld in zip(self.replay.cuts, self.replay.withheld, strict=True)
+            ],
             "marts": [
                 {
                     **asdict(mart),
@@ -125,7 +138,7 @@ def replay_project(
     lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
     settings = artifacts.settings.get("replay", {})
     moments = list(at)
-    results = replay(
+    replayed = replay(
         marts,
         lineage,
         str(artifacts.project_dir),
@@ -140,7 +153,9 @@ def replay_project(
         for one in assessment.readiness
         for finding in one.judgements["no_label_upstream"].findings
     }
-    results = [replace(one, problem=label_upstream.get(one.mart, one.problem)) for one in results]
+    marts_replayed = [
+        replace(one, problem=label_upstream.get(one.mart, one.problem)) for one in replayed.marts
+    ]
     found = {mart.name: warnings(lineage, mart.unique_id, artifacts.project_dir) for mart in marts}
     is_evidence = cut_count >= DEFAULT_CUTS and not moments
     write_replays(
@@ -159,11 +174,11 @@ def replay_project(
                 failure=_failure(result),
                 warnings=[problem.message for problem in found[result.mart]],
             )
-            for result in results
+            for result in replayed.marts
             if is_evidence or result.differences
         },
     )
-    return ProjectReplay(results, found)
+    return ProjectReplay(replayed, marts_replayed, found)
 
 
 def _failure(mart: MartReplay) -> str:
@@ -197,7 +212,7 @@ def _as_json(difference: Difference) -> dict[str, Any]:
     return {
         "at": difference.cut.at.isoformat(),
         "reason": difference.cut.reason,
-        "perturbation": difference.cut.perturbation,
+        "later_facts": difference.cut.perturbation,
         "compared": difference.compared,
         "missing": difference.missing,
         "extra": difference.extra,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martfeast.declaration import Declaration, Exposure, Mart
+from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp
 from martfeast.feast_repository import feast_objects
 from martfeast.release import PUBLISHED_AT
 
@@ -86,8 +87,10 @@ class ServingCheck:
     ) -> int:
         import pandas as pd
 
-        keys = ", ".join(f'"{name}"' for name in mart.entity_columns)
-        known = f"from read_parquet('{mart.path}') where \"{mart.timestamp}\" <= $at"
+        keys = ", ".join(map(quoted, mart.entity_columns))
+        known = (
+            f"from read_parquet({parquet_path(mart.path)}) where {quoted(mart.timestamp)} <= $at"
+        )
         sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
         frame = scratch.connection.execute(sql, {"at": cut.at}).df()
         if frame.empty:
@@ -100,8 +103,8 @@ class ServingCheck:
             sample = folder / f"{mart.name}.online.parquet"
             scratch.connection.register("keys_wanted", frame)
             scratch.connection.execute(
-                f"copy (select * from read_parquet('{mart.path}') semi join keys_wanted"
-                f" using ({keys})) to '{sample}' (format parquet)"
+                f"copy (select * from read_parquet({parquet_path(mart.path)}) semi join keys_wanted"
+                f" using ({keys})) to {literal(str(sample))} (format parquet)"
             )
             scratch.connection.unregister("keys_wanted")
             online = _online(_moved(mart, sample), cut.at, frame, self.offline_store, folder)
@@ -123,16 +126,17 @@ class ServingCheck:
         if not names.issuperset(exposure.features_by_mart):
             return 0
         columns = [*mart.entity_columns, mart.timestamp, mart.label.column]
-        selected = ", ".join(f'"{name}"' for name in columns)
+        selected = ", ".join(map(quoted, columns))
         relation = scratch.lineage.relations[mart.unique_id]
-        rows = f'where "{mart.timestamp}" <= $at and "{mart.label.column}" is not null'
+        rows = f"where {quoted(mart.timestamp)} <= $at and {quoted(mart.label.column)} is not null"
         # Labels that the replay has are those known by then; today's must be told apart by time.
-        known = f'and "{mart.label.known_at}" <= $at'
+        known = f"and {quoted(mart.label.known_at)} <= $at"
+        published = f"read_parquet({parquet_path(mart.path)})"
         order = f"order by all desc limit {TRAINING_ROWS}"
         frames = [
             scratch.connection.execute(sql, {"at": cut.at}).df()
             for sql in (
-                f"select {selected} from read_parquet('{mart.path}') {rows} {known} {order}",
+                f"select {selected} from {published} {rows} {known} {order}",
                 f"select {selected} from {scratch.table(relation)} {rows} {order}",
             )
         ]
@@ -178,13 +182,14 @@ def _feature_store(
 def _export(scratch: "Scratch", mart: Mart, cut: "Cut", folder: Path) -> Mart:
     """Write a replayed mart's rows up to the cut as the publish step would have."""
     relation = scratch.lineage.relations[mart.unique_id]
-    casts = [f'cast("{c.name}" as {c.data_type}) as "{c.name}"' for c in mart.columns]
+    casts = [f"cast({quoted(c.name)} as {c.data_type}) as {quoted(c.name)}" for c in mart.columns]
     if mart.created == PUBLISHED_AT:
-        casts.append(f"timestamp '{cut.at}' as {PUBLISHED_AT}")
+        casts.append(f"{timestamp(cut.at)} as {PUBLISHED_AT}")
     path = folder / f"{mart.name}.then.parquet"
     scratch.connection.execute(
         f"copy (select {', '.join(casts)} from {scratch.table(relation)}"
-        f" where \"{mart.timestamp}\" <= timestamp '{cut.at}') to '{path}' (format parquet)"
+        f" where {quoted(mart.timestamp)} <= {timestamp(cut.at)})"
+        f" to {literal(str(path))} (format parquet)"
     )
     return _moved(mart, path)
 

@@ -1,0 +1,34 @@
+"""Names, texts, moments and files as DuckDB's SQL has them."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a moment in UTC without zone; one without zone is UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as an SQL literal: TIMESTAMP, UTC. One without zone is UTC."""
+    return f"timestamp '{utc(moment).isoformat(sep=' ')}'"
+
+
+def parquet_path(path: Path) -> str:
+    """Return a Parquet file's path, or a folder's with all files in it, for read_parquet.
+
+    Characters that DuckDB would take as a pattern stand for themselves.
+    """
+    escaped = re.sub(r"[\[*?]", r"[\g<0>]", str(path))
+    return literal(f"{escaped}/**/*.parquet" if path.is_dir() else escaped)

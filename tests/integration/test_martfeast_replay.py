@@ -1,0 +1,323 @@
+"""Replays: leaks are caught and look-alikes are not accused, and the gate asks for them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGE = REPOSITORY / "python/martfeast/dbt_package"
+ZOO = REPOSITORY / "tests/projects/leak_zoo"
+ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+SQL = f"models/marts/{TITLES}.sql"
+Json = dict[str, Any]
+
+
+def replay(library, *arguments: str, succeeds: bool = True) -> Json:
+    result = library.martfeast("replay", "--json", *arguments, cwd=library.path)
+    assert (result.returncode == 0) == succeeds, result.stdout + result.stderr
+    answer: Json = json.loads(result.stdout)
+    return answer
+
+
+def refusal(library, *arguments: str) -> str:
+    result = library.martfeast("replay", *arguments, cwd=library.path)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+# The leak zoo
+
+
+@pytest.fixture(scope="session")
+def zoo(built_library, tmp_path_factory):
+    """The zoo, built twice: between the builds the directory of shops is overwritten in place."""
+    library = type(built_library)(tmp_path_factory.mktemp("zoo") / "project")
+    ignore = shutil.ignore_patterns("target", "logs", "dbt_packages", "out", "*.duckdb")
+    shutil.copytree(ZOO, library.path, ignore=ignore)
+    (library.path / "packages.yml").write_text(f"packages:\n  - local: {PACKAGE}\n")
+    for arguments in (["deps"], ["build"]):
+        assert library.dbt(*arguments).returncode == 0
+    for shop in range(4):
+        library.replace_in(
+            "seeds/shop_directory.csv", "2026-01-01 00:00:00", f"2026-03-0{shop + 1} 12:00:00"
+        )
+    library.replace_in("seeds/shop_directory.csv", "0,120,", "0,1200,")
+    library.replace_in("seeds/shop_directory.csv", "1,80,", "1,800,")
+    assert library.dbt("build").returncode == 0
+    return library
+
+
+@pytest.fixture(scope="session")
+def zoo_replay(zoo) -> Json:
+    return replay(zoo, succeeds=False)
+
+
+def finding(mart: Json) -> str:
+    """How a mart was found to know the future, in words; empty if it was not."""
+    if mart["differences"]:
+        names = [late.split(" ")[0] for late in mart["differences"][0]["late"]]
+        return f"replay: later facts of {', '.join(names)} change it"
+    if mart["problem"]:
+        return f"read: {mart['problem']}"
+    return "; ".join(f"read: {warning['rule']}" for warning in mart["warnings"])
+
+
+def zoo_table(zoo, answer: Json) -> str:
+    """The zoo as a Markdown table, for the docs."""
+    manifest = json.loads((zoo.path / "target/manifest.json").read_text())
+    rows = ["| mart | what it does | found by |", "| --- | --- | --- |"]
+    for folder in ("leaky", "correct"):
+        for mart in answer["marts"]:
+            node = manifest["nodes"][mart["unique_id"]]
+            if f"models/{folder}/" in node["original_file_path"]:
+                found = finding(mart) or "nothing, rightly"
+                rows.append(f"| `{mart['mart']}` | {node['description']} | {found} |")
+    return "\n".join(rows)
+
+
+def test_every_leak_of_the_zoo_is_caught_and_no_look_alike_is_accused(zoo, zoo_replay):
+    found = {mart["mart"]: finding(mart) for mart in zoo_replay["marts"]}
+    leaky = {path.stem for path in (ZOO / "models/leaky").glob("*.sql")} & set(found)
+    correct = {path.stem for path in (ZOO / "models/correct").glob("*.sql")} & set(found)
+    assert len(leaky) >= 20
+    assert len(correct) >= 13
+    assert {name for name in leaky if not found[name]} == set(), "missed"
+    assert {name: found[name] for name in correct if found[name]} == {}, "falsely accused"
+
+
+def test_the_docs_have_the_zoo_as_it_was_found(zoo, zoo_replay):
+    page = (REPOSITORY / "docs/knowledge_time.md").read_text()
+    assert zoo_table(zoo, zoo_replay) in page
+
+
+def test_a_leak_is_told_by_rows_columns_and_source(zoo_replay):
+    marts = {mart["mart"]: mart for mart in zoo_replay["marts"]}
+    lead = marts["lead"]["differences"][0]
+    assert set(lead["changed"]) == {"feature_value"}
+    assert lead["late"] == ["deliveries (models/facts/deliveries.sql)"]
+    assert "subject_id " in lead["examples"][0]
+    assert ", and was None" in lead["examples"][0]
+    early = marts["late_arriving_weather"]["differences"]
+    assert sum(difference["missing"] for difference in early) > 0
+    current = marts["dedup_keeping_the_latest"]["differences"]
+    assert sum(difference["extra"] for difference in current) > 0
+
+
+def test_what_a_replay_cannot_show_is_named_with_model_and_line(zoo_replay):
+    warnings = {
+        mart["mart"]: (warning["rule"], warning["file"], warning["line"])
+        for mart in zoo_replay["marts"]
+        for warning in mart["warnings"]
+    }
+    assert warnings == {
+        "age_at_the_build": ("clock-read", "models/leaky/age_at_the_build.sql", 4),
+        "join_to_a_current_state": (
+            "event-time-missing",
+            "models/leaky/join_to_a_current_state.sql",
+            6,
+        ),
+    }
+
+
+def test_cuts_are_where_the_future_would_show(zoo_replay):
+    reasons = [cut["reason"] for cut in zoo_replay["cuts"]]
+    for reason in (
+        "just before a row of",
+        "at a row of",
+        "midnight, America/New_York",
+        "clocks change",
+        "the end of a month",
+        "inside an hour",
+    ):
+        assert any(reason in given for given in reasons), reason
+    assert {cut["later_facts"] for cut in zoo_replay["cuts"]} == {
+        "withheld",
+        "deleted",
+        "delayed",
+        "shuffled",
+    }
+    for cut in zoo_replay["cuts"]:
+        assert sum(cut["withheld"].values()) > 0
+
+
+# The gate
+
+
+def test_the_gate_asks_for_a_passing_replay_of_the_present_code(library):
+    """A leak is built and published; the replay finds it, and what is mended passes again."""
+    library.replace_in(
+        SQL,
+        "cast(copies_free as integer) as copies_free",
+        "cast(lead(copies_free) over (partition by branch_code, title_id order by known_at)"
+        " as integer) as copies_free",
+    )
+    assert library.dbt("build").returncode == 0
+    changed = library.feast("apply")
+    assert changed.returncode == 1
+    assert f"{TITLES}  [replayed]" in changed.stderr
+    assert (
+        f"The code of {TITLES} has changed since it was replayed. Run `martfeast replay`."
+        in changed.stderr
+    )
+
+    report = library.martfeast("replay", "--cuts", "6", cwd=library.path)
+    assert report.returncode == 1
+    assert "likely through later facts of: shelf_checks (seeds/shelf_checks.csv)" in report.stdout
+    assert report.stdout.splitlines()[-1] == f"failed: {TITLES}"
+    failed = library.feast("apply")
+    assert failed.returncode == 1
+    assert "Its replay failed: at " in failed.stderr
+    assert (
+        "cuts it knew the future, through later facts of shelf_checks (seeds/shelf_checks.csv)."
+        f" Mend it; `martfeast replay --select {TITLES}` shows rows and sources."
+    ) in failed.stderr
+
+    original = (REPOSITORY / "tests/projects/library" / SQL).read_text()
+    (library.path / SQL).write_text(original)
+    assert library.dbt("build").returncode == 0
+    assert library.feast("apply").returncode == 1
+    library.replay()
+    assert library.feast("apply").returncode == 0
+
+
+def test_a_few_cuts_are_no_evidence(library):
+    evidence = library.published / "replays.json"
+    evidence.unlink()
+    assert replay(library, "--cuts", "6")["has_passed"]
+    assert replay(library, "--at", "2026-03-02T12:00:00")["has_passed"]
+    assert not evidence.exists()
+    refused = library.feast("apply")
+    assert "No replay has shown that it never knew the future." in refused.stderr
+
+
+def test_a_replay_changes_nothing(library):
+    warehouse = library.path / "library.duckdb"
+    before = warehouse.read_bytes(), library.published_bytes()
+    target = (library.path / "target/manifest.json").read_bytes()
+    answer = replay(library, "--select", ACTIVITY, "--at", "2026-03-02")
+    assert [mart["mart"] for mart in answer["marts"]] == [ACTIVITY]
+    assert (warehouse.read_bytes(), library.published_bytes()) == before
+    assert (library.path / "target/manifest.json").read_bytes() == target
+    assert not (library.path / ".tmp").exists()
+
+
+# What shows nothing does not pass
+
+
+def test_a_cut_that_withholds_nothing_is_vacuous(library):
+    answer = replay(library, "--at", "2027-01-01", succeeds=False)
+    for mart in answer["marts"]:
+        assert not mart["has_passed"]
+        assert mart["problem"].startswith("no cut withheld anything under it")
+
+
+def test_a_cut_that_compares_nothing_is_vacuous(library):
+    answer = replay(library, "--at", "2020-01-01", succeeds=False)
+    for mart in answer["marts"]:
+        assert mart["problem"].startswith("it has no rows up to any cut")
+
+
+def test_without_event_time_nothing_is_shown(library):
+    library.replace_in("dbt_project.yml", "      +event_time: known_at\n", "")
+    library.replace_in("dbt_project.yml", "      +event_time: known_at\n", "")
+    assert library.dbt("build").returncode == 0
+    answer = replay(library, succeeds=False)
+    marts = {mart["mart"]: mart for mart in answer["marts"]}
+    assert marts[LABELS]["has_passed"]
+    assert marts[TITLES]["problem"].startswith("no cut withheld anything under it")
+    assert [warning["rule"] for warning in marts[TITLES]["warnings"]] == ["event-time-missing"]
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column"),
+    [
+        (  # it is said to be known when it is due, and comes later
+            "loan_returns.returned_at as label_known_at",
+            "least(loan_returns.returned_at, loans.due_at) as label_known_at",
+            "is_overdue",
+        ),
+        (  # it is filled in from the start
+            "loan_returns.returned_at > loans.due_at as is_overdue",
+            "coalesce(loan_returns.returned_at > loans.due_at, false) as is_overdue",
+            "is_overdue",
+        ),
+    ],
+)
+def test_a_label_is_not_seen_before_it_is_known(library, old, new, column):
+    library.replace_in(f"models/marts/{LABELS}.sql", old, new)
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", LABELS, succeeds=False)["marts"]
+    assert any(column in difference["changed"] for difference in mart["differences"])
+
+
+# Feast
+
+
+LEAKY_STORE = '''
+from datetime import datetime
+from martfeast.offline_store import DuckDBAsofOfflineStore, DuckDBAsofOfflineStoreConfig
+
+class LeakyOfflineStoreConfig(DuckDBAsofOfflineStoreConfig):
+    type: str = "leaky_store.LeakyOfflineStore"
+
+class LeakyOfflineStore(DuckDBAsofOfflineStore):
+    """Materializes what comes after the end, too."""
+
+    @staticmethod
+    def pull_latest_from_table_or_query(*arguments, **options):
+        options["end_date"] = datetime(2100, 1, 1)
+        return DuckDBAsofOfflineStore.pull_latest_from_table_or_query(*arguments, **options)
+'''
+
+
+def test_serving_what_was_not_known_is_found(library, monkeypatch):
+    """Online and offline values differ when a store materializes past the end."""
+    (library.path / "stores").mkdir()
+    (library.path / "stores/leaky_store.py").write_text(LEAKY_STORE)
+    library.replace_in(
+        "feature_repo/feature_store.yaml", "type: duckdb", "type: leaky_store.LeakyOfflineStore"
+    )
+    monkeypatch.setattr(
+        type(library), "python_path", f"{REPOSITORY / 'python'}:{library.path / 'stores'}"
+    )
+    answer = replay(library, succeeds=False)
+    marts = {mart["mart"]: mart for mart in answer["marts"]}
+    assert "the online store gives" in marts[ACTIVITY]["problem"]
+    assert marts[LABELS]["has_passed"]
+
+
+# Bad input
+
+
+def test_bad_input_is_named(library):
+    assert "There is no such mart. Did you mean 'loan_labels'?" in refusal(
+        library, "--select", "loan_label"
+    )
+    assert "Invalid value for '--at'" in refusal(library, "--at", "yesterday")
+    assert "Invalid value for '--cuts'" in refusal(library, "--cuts", "0")
+    library.replace_in(SQL, "copies_free as", "copies_free + 1 as")
+    assert "This model has changed since dbt last read the project. Run `dbt build`" in refusal(
+        library
+    )
+
+
+def test_rows_that_the_present_data_does_not_make_are_told_apart_from_leaks(library):
+    """The seed was loaded again without a build of the marts."""
+    library.replace_in(
+        "seeds/shelf_checks.csv", "north,10,2026-03-01 08:00:00,4", "north,10,2026-03-01 08:00:00,5"
+    )
+    library.dbt("seed")
+    answer = replay(library, succeeds=False)
+    marts = {mart["mart"]: mart for mart in answer["marts"]}
+    assert marts[TITLES]["differences"] == []
+    assert marts[TITLES]["problem"] == (
+        "what is published is not what the present code makes of the present data: copies_free"
+        " changed in 1 rows. Run `dbt build`, then replay again"
+    )
