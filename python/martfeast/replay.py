@@ -274,10 +274,10 @@ def replay(
     cuts = [Cut(utc(moment), "as asked") for moment in at]
     if not cuts:
         cuts = choose_cuts(scratch, timed, marts, cut_count, time_zones)
-        middle = cuts[len(cuts) // 4 :: max(1, len(cuts) // 4)][: len(PERTURBATIONS)]
+        perturbed = cuts[len(cuts) // 4 :: max(1, len(cuts) // 4)][: len(PERTURBATIONS)]
         cuts += [
             replace(cut, perturbation=perturbation)
-            for cut, perturbation in zip(middle, PERTURBATIONS, strict=False)
+            for cut, perturbation in zip(perturbed, PERTURBATIONS, strict=False)
         ]
     withheld = [_withheld(scratch, timed, cut) for cut in cuts]
 

@@ -271,9 +271,9 @@ class LeakyOfflineStore(DuckDBAsofOfflineStore):
     """Materializes what comes after the end, too."""
 
     @staticmethod
-    def pull_latest_from_table_or_query(*arguments, **options):
+    def pull_all_from_table_or_query(*arguments, **options):
         options["end_date"] = datetime(2100, 1, 1)
-        return DuckDBAsofOfflineStore.pull_latest_from_table_or_query(*arguments, **options)
+        return DuckDBAsofOfflineStore.pull_all_from_table_or_query(*arguments, **options)
 '''
 
 
