@@ -15,7 +15,7 @@ import duckdb
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-CUTS = ("2013-11-13T18:59:00", "2013-10-16T12:54:00", "2013-12-10T15:30:00", "2013-12-28T21:05:00")
+CUTS = ("2013-11-28T21:05:00", "2013-11-13T18:59:00", "2013-10-16T12:54:00", "2013-09-10T15:30:00")
 
 STAMPED = """
 with flights as (

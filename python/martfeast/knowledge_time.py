@@ -1,4 +1,4 @@
-"""Reads marts' SQL for what no replay can show: relations without knowledge time, and clocks."""
+"""Reads marts' SQL for what no replay can show: inputs without knowledge time, and clocks."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,8 @@ CLOCKS = re.compile(
     r"\s*\(\s*\))",
     re.IGNORECASE,
 )
+FILES = re.compile(r"\bread_(?:parquet|csv|csv_auto|json|json_auto|text|blob)\s*\(", re.IGNORECASE)
+QUERIES = re.compile(r"\b(?:run_query|statement|get_column_values)\b")
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.DOTALL)
 STRINGS = re.compile(r"'(?:[^']|'')*'")
 
@@ -26,8 +28,9 @@ def warnings(lineage: Lineage, mart_id: str, project_dir: Path) -> list[Problem]
         project_dir: the dbt project's folder.
 
     Returns:
-        A problem for each relation that feeds the mart and never says when its rows were known,
-        and for each reading of the clock or of chance; each with the file and line.
+        A problem for each relation that feeds the mart and never says when its rows were known, for
+        each file read past dbt, for each answer of the warehouse that was compiled in, and for each
+        reading of the clock or of chance; each with the file and line.
 
     """
     found: list[Problem] = []
@@ -35,8 +38,33 @@ def warnings(lineage: Lineage, mart_id: str, project_dir: Path) -> list[Problem]
     _follow(lineage, mart, mart, project_dir, found, set())
     for unique_id in sorted(lineage.above(mart_id)):
         relation = lineage.relations[unique_id]
-        if relation.made_by is not None:
-            found += _clocks(relation, mart, project_dir)
+        if relation.made_by is None:
+            continue
+        where = mart.name, relation, project_dir / relation.file
+        found += _matches(
+            *where,
+            CLOCKS,
+            "clock-read",
+            "uses {}, so its rows depend on when or how often it is built.",
+            "Use the knowledge time of a row instead.",
+        )
+        found += _matches(
+            *where,
+            FILES,
+            "file-read",
+            "reads a file by {}, which dbt knows nothing of, so nothing of it is withheld.",
+            "Declare it as a source.",
+        )
+        if relation.is_asked_for:
+            line = _line(_blank(COMMENTS, _readable(where[2])), QUERIES) or 1
+            message = (
+                f"{relation.name} has the answer of a query compiled in, and a replay takes it"
+                " as it is today."
+            )
+            fix = "Write it as SQL of the model instead."
+            found.append(
+                Problem(mart.name, "query-when-compiled", message, fix, relation.file, line)
+            )
     return found
 
 
@@ -75,29 +103,36 @@ def _follow(
 
 def _line_of_reference(path: Path, parent: Relation) -> int | None:
     """Return the line (from 1) of the first ref or source of a relation in a model's file."""
-    name = parent.unique_id.split(".")[-1]
-    reference = re.compile(rf"\b(?:ref|source)\s*\([^)]*['\"]{re.escape(name)}['\"]")
-    found = reference.search(_readable(path))
-    return None if found is None else _readable(path).count("\n", 0, found.start()) + 1
+    name = re.escape(parent.unique_id.split(".")[-1])
+    reference = re.compile(rf"\b(?:ref|source)\s*\([^)]*['\"]{name}['\"]")
+    return _line(_blank(COMMENTS, _readable(path)), reference)
 
 
-def _clocks(relation: Relation, mart: Relation, project_dir: Path) -> list[Problem]:
-    text = _blank(STRINGS, _blank(COMMENTS, _readable(project_dir / relation.file)))
-    places = [(m.group(), text.count("\n", 0, m.start()) + 1) for m in CLOCKS.finditer(text)]
-    if not places:  # a macro may have written it
-        compiled = _blank(STRINGS, _blank(COMMENTS, relation.made_by or ""))
-        places = [(m.group(), 1) for m in CLOCKS.finditer(compiled)][:1]
-    return [
-        Problem(
-            mart.name,
-            "clock-read",
-            f"{relation.name} uses {clock}, so its rows depend on when or how often it is built.",
-            "Use the knowledge time of a row instead.",
-            relation.file,
-            line,
-        )
-        for clock, line in places
-    ]
+def _line(text: str, pattern: re.Pattern[str]) -> int | None:
+    """Return the line (from 1) of the first match."""
+    found = pattern.search(text)
+    return None if found is None else text.count("\n", 0, found.start()) + 1
+
+
+def _matches(
+    mart: str,
+    relation: Relation,
+    path: Path,
+    pattern: re.Pattern[str],
+    rule: str,
+    message: str,
+    fix: str,
+) -> list[Problem]:
+    """Return a problem for the first match of a pattern in a model, as written or as compiled."""
+    for text in (_readable(path), relation.made_by or ""):
+        code = _blank(STRINGS, _blank(COMMENTS, text))
+        found = pattern.search(code)
+        if found:
+            # What only the compiled SQL has came from a macro that the file calls somewhere.
+            line = _line(code, pattern) if text != relation.made_by else 1
+            words = f"{relation.name} {message.format(found.group().rstrip('( '))}"
+            return [Problem(mart, rule, words, fix, relation.file, line)]
+    return []
 
 
 def _readable(path: Path) -> str:

@@ -23,6 +23,7 @@ class Relation:
     event_time: the column that says when a row was known; None if it does not say.
     valid_to: for a snapshot, the column that says until when a row was valid.
     timeless: why its rows were always known, if it is declared so.
+    is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
     file: where it is written, relative to the project.
     """
 
@@ -36,6 +37,7 @@ class Relation:
     event_time: str | None
     valid_to: str | None
     timeless: str
+    is_asked_for: bool
     file: str
 
 
@@ -138,8 +140,23 @@ def _collect(
         event_time=valid_from if is_snapshot else config.get("event_time"),
         valid_to=(columns.get("dbt_valid_to") or "dbt_valid_to") if is_snapshot else None,
         timeless=str(((config.get("meta") or {}).get("martfeast") or {}).get("timeless") or ""),
+        is_asked_for=_asks(manifest, node.get("depends_on", {}).get("macros", [])),
         file=artifacts.file_of(node["package_name"], node["original_file_path"]),
     )
+
+
+def _asks(manifest: dict[str, Any], macros: list[str]) -> bool:
+    """Tell whether macros ask the warehouse something, themselves or through others."""
+    seen: set[str] = set()
+    waiting = list(macros)
+    while waiting:
+        macro = waiting.pop()
+        if macro in ("macro.dbt.run_query", "macro.dbt.statement"):
+            return True
+        if macro not in seen and macro in manifest["macros"]:
+            seen.add(macro)
+            waiting += manifest["macros"][macro]["depends_on"]["macros"]
+    return False
 
 
 def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:

@@ -240,7 +240,7 @@ def replay(
     cut_count: int = DEFAULT_CUTS,
     at: Iterable[datetime] = (),
     time_zones: Iterable[str] = (),
-    serving: Callable[[Scratch, Cut], tuple[dict[str, str], str]] | None = None,
+    serving: Callable[[Scratch, Cut, bool], dict[str, str]] | None = None,
     say: Say = lambda _: None,
 ) -> Replay:
     """Replay marts as of past moments, and compare them with what is published.
@@ -252,8 +252,8 @@ def replay(
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
-        serving: what to compare besides at the middle cut; returns what is wrong, by mart, and in
-            words what was compared.
+        serving: what to compare besides, at each cut that withholds later facts; at the middle
+            one it is told to be thorough. It returns what is wrong, by mart.
         say: is told of progress, a line at a time.
 
     Returns:
@@ -298,9 +298,10 @@ def replay(
             if not found.is_none:
                 say(f"           {mart.name} differs")
                 differences[mart.name].append(found)
-        if serving is not None and cut is middle:
-            served, words = serving(scratch, cut)
-            say(f"serving    {cut.at}: {words}")
+        if serving is not None and cut.perturbation == "withheld":
+            for name, problem in serving(scratch, cut, cut is middle).items():
+                say(f"           {name} is not served as it was")
+                served.setdefault(name, problem)
     results = []
     for mart in marts:
         effective = [pair for pair in shown[mart.name] if all(pair)]
@@ -308,7 +309,8 @@ def replay(
         if not rebuilt[mart.name].is_none:
             problem = (
                 "what is published is not what the present code makes of the present data:"
-                f" {_in_words(rebuilt[mart.name])}. Run `dbt build`, then replay again"
+                f" {_in_words(rebuilt[mart.name])}. Run `dbt build`, then replay again; if they"
+                " still differ, the model is not deterministic"
             )
         elif differences[mart.name]:
             say(f"source     {mart.name}: looking for what makes it differ")

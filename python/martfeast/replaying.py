@@ -138,16 +138,17 @@ def replay_project(
     lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
     settings = artifacts.settings.get("replay", {})
     moments = list(at)
-    replayed = replay(
-        marts,
-        lineage,
-        str(artifacts.project_dir),
-        cut_count,
-        moments,
-        settings.get("time_zones", []),
-        ServingCheck(declaration, marts, offline_store or ASOF_STORE),
-        say,
-    )
+    with ServingCheck(declaration, marts, offline_store or ASOF_STORE) as serving:
+        replayed = replay(
+            marts,
+            lineage,
+            str(artifacts.project_dir),
+            cut_count,
+            moments,
+            settings.get("time_zones", []),
+            serving,
+            say,
+        )
     label_upstream = {
         one.mart.name: finding.message.rstrip(".")
         for one in assessment.readiness

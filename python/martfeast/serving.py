@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from martfeast.replay import Cut, Scratch
 
 KEYS = 500
-TRAINING_ROWS = 2_000
+TRAINING_ROWS = 1_000
 
 
 class ServingCheck:
-    """Compares training and serving at a cut.
+    """Compares training and serving at cuts; to be used in a with statement.
 
     declaration: of the project. marts: those to check. offline_store: its settings, as in
     feature_store.yaml.
@@ -43,48 +43,53 @@ class ServingCheck:
         self.declaration = declaration
         self.marts = [mart for mart in marts if mart.label is None]
         self.offline_store = offline_store
+        self._directory = tempfile.TemporaryDirectory(prefix="martfeast-serving-")
+        self.folder = Path(self._directory.name)
+        # Replayed marts are always written to the same files, so that one registry will do.
+        self.then_files = {mart.name: self.folder / f"{mart.name}.parquet" for mart in self.marts}
+        then = [_moved(mart, self.then_files[mart.name]) for mart in self.marts]
+        self.today = _feature_store(self.marts, offline_store, self.folder / "today")
+        self.then = _feature_store(then, offline_store, self.folder / "then")
 
-    def __call__(self, scratch: "Scratch", cut: "Cut") -> tuple[dict[str, str], str]:
+    def __enter__(self) -> "ServingCheck":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+    def __call__(self, scratch: "Scratch", cut: "Cut", is_thorough: bool) -> dict[str, str]:
         """Compare at a cut that the scratch warehouse has just built.
 
+        Args:
+            scratch: the warehouse.
+            cut: the moment.
+            is_thorough: whether to ask for keys at the cut as well where training sets agree, and
+                to materialize and ask the online store.
+
         Returns:
-            What is wrong, by mart, and in words what was compared.
+            What is wrong, by mart.
 
         """
         problems: dict[str, str] = {}
-        with tempfile.TemporaryDirectory(prefix="martfeast-serving-") as name:
-            folder = Path(name)
-            today = _feature_store(self.marts, self.offline_store, folder / "today")
-            then_marts = [_export(scratch, mart, cut, folder) for mart in self.marts]
-            then = _feature_store(then_marts, self.offline_store, folder / "then")
-            compared = 0
-            for mart in self.marts:
+        for mart in self.marts:
+            _export(scratch, mart, cut, self.then_files[mart.name])
+        trained: set[str] = set()
+        for exposure in self.declaration.exposures.values():
+            try:
+                if self._check_training(scratch, exposure, cut):
+                    trained.update(exposure.features_by_mart)
+            except _Mismatch as mismatch:
+                for name in exposure.features_by_mart:
+                    problems.setdefault(name, f"at {cut.at}, {mismatch}")
+        for mart in self.marts:
+            if is_thorough or mart.name not in trained:
                 try:
-                    compared += self._check_mart(scratch, mart, cut, today, then, folder)
+                    self._check_mart(scratch, mart, cut, is_thorough)
                 except _Mismatch as mismatch:
-                    problems[mart.name] = f"at {cut.at}, {mismatch}"
-            training = 0
-            for exposure in self.declaration.exposures.values():
-                try:
-                    training += self._check_training(scratch, exposure, cut, today, then)
-                except _Mismatch as mismatch:
-                    for mart_name in exposure.features_by_mart:
-                        problems.setdefault(mart_name, f"at {cut.at}, {mismatch}")
-        words = (
-            f"{compared:,} keys alike in today's marts, replayed marts and the online store;"
-            f" {training:,} training rows alike"
-        )
-        return problems, words
+                    problems.setdefault(mart.name, f"at {cut.at}, {mismatch}")
+        return problems
 
-    def _check_mart(
-        self,
-        scratch: "Scratch",
-        mart: Mart,
-        cut: "Cut",
-        today: "FeatureStore",
-        then: "FeatureStore",
-        folder: Path,
-    ) -> int:
+    def _check_mart(self, scratch: "Scratch", mart: Mart, cut: "Cut", is_online: bool) -> None:
         import pandas as pd
 
         keys = ", ".join(map(quoted, mart.entity_columns))
@@ -94,37 +99,30 @@ class ServingCheck:
         sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
         frame = scratch.connection.execute(sql, {"at": cut.at}).df()
         if frame.empty:
-            return 0
+            return
         frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")
         refs = [f"{mart.name}:{name}" for name in mart.features]
-        a = _retrieve(today, frame, refs)
-        _require_same(mart, a, _retrieve(then, frame, refs), "the replayed mart gives")
-        if mart.online:
-            sample = folder / f"{mart.name}.online.parquet"
+        a = _retrieve(self.today, frame, refs)
+        _require_same(mart, a, _retrieve(self.then, frame, refs), "the replayed mart gives")
+        if mart.online and is_online:
+            sample = self.folder / f"{mart.name}.online.parquet"
             scratch.connection.register("keys_wanted", frame)
             scratch.connection.execute(
                 f"copy (select * from read_parquet({parquet_path(mart.path)}) semi join keys_wanted"
                 f" using ({keys})) to {literal(str(sample))} (format parquet)"
             )
             scratch.connection.unregister("keys_wanted")
-            online = _online(_moved(mart, sample), cut.at, frame, self.offline_store, folder)
+            online = _online(_moved(mart, sample), cut.at, frame, self.offline_store, self.folder)
             _require_same(mart, a, online, "the online store gives")
-        return len(frame)
 
-    def _check_training(
-        self,
-        scratch: "Scratch",
-        exposure: Exposure,
-        cut: "Cut",
-        today: "FeatureStore",
-        then: "FeatureStore",
-    ) -> int:
+    def _check_training(self, scratch: "Scratch", exposure: Exposure, cut: "Cut") -> bool:
+        """Compare a training set; tell whether there was one to compare."""
         mart = exposure.label
         names = {mart.name for mart in self.marts}
         if mart is None or mart.label is None or mart.unique_id not in scratch.number:
-            return 0
+            return False
         if not names.issuperset(exposure.features_by_mart):
-            return 0
+            return False
         columns = [*mart.entity_columns, mart.timestamp, mart.label.column]
         selected = ", ".join(map(quoted, columns))
         relation = scratch.lineage.relations[mart.unique_id]
@@ -132,23 +130,24 @@ class ServingCheck:
         # Labels that the replay has are those known by then; today's must be told apart by time.
         known = f"and {quoted(mart.label.known_at)} <= $at"
         published = f"read_parquet({parquet_path(mart.path)})"
-        order = f"order by all desc limit {TRAINING_ROWS}"
+        keys = ", ".join(map(quoted, mart.entity_columns))
+        latest = f"order by {quoted(mart.timestamp)} desc, {keys} limit {TRAINING_ROWS}"
         frames = [
             scratch.connection.execute(sql, {"at": cut.at}).df()
             for sql in (
-                f"select {selected} from {published} {rows} {known} {order}",
-                f"select {selected} from {scratch.table(relation)} {rows} {order}",
+                f"select {selected} from {published} {rows} {known} {latest}",
+                f"select {selected} from {scratch.table(relation)} {rows} {latest}",
             )
         ]
         refs = [f"{view}:{n}" for view, feats in exposure.features_by_mart.items() for n in feats]
         if frames[0].empty or not refs:
-            return 0
+            return False
         a, b = (
             _retrieve(store, frame.rename(columns={mart.timestamp: "event_timestamp"}), refs)
-            for store, frame in zip((today, then), frames, strict=True)
+            for store, frame in zip((self.today, self.then), frames, strict=True)
         )
         _require_same(mart, a, b, f"the training set of {exposure.name} built then has")
-        return len(a)
+        return True
 
 
 class _Mismatch(Exception):
@@ -179,19 +178,17 @@ def _feature_store(
     return store
 
 
-def _export(scratch: "Scratch", mart: Mart, cut: "Cut", folder: Path) -> Mart:
+def _export(scratch: "Scratch", mart: Mart, cut: "Cut", path: Path) -> None:
     """Write a replayed mart's rows up to the cut as the publish step would have."""
     relation = scratch.lineage.relations[mart.unique_id]
     casts = [f"cast({quoted(c.name)} as {c.data_type}) as {quoted(c.name)}" for c in mart.columns]
     if mart.created == PUBLISHED_AT:
         casts.append(f"{timestamp(cut.at)} as {PUBLISHED_AT}")
-    path = folder / f"{mart.name}.then.parquet"
     scratch.connection.execute(
         f"copy (select {', '.join(casts)} from {scratch.table(relation)}"
         f" where {quoted(mart.timestamp)} <= {timestamp(cut.at)})"
         f" to {literal(str(path))} (format parquet)"
     )
-    return _moved(mart, path)
 
 
 def _moved(mart: Mart, path: Path) -> Mart:
