@@ -490,7 +490,9 @@ class EntityFrame:
 
     def arrow(self, connection: duckdb.DuckDBPyConnection) -> pyarrow.Table:
         """Return the rows."""
-        return self.table or connection.sql("from entity_frame").to_arrow_table()
+        if self.table is not None:
+            return self.table
+        return connection.sql("from entity_frame").to_arrow_table()
 
     def sql(self, name: str) -> str:
         """Return SQL of a column."""

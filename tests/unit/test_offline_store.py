@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import pandas as pd
@@ -20,6 +21,7 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from martfeast import offline_store
 from martfeast.offline_store import (
     DuckDBAsofOfflineStore,
     DuckDBAsofOfflineStoreConfig,
@@ -146,22 +148,22 @@ def oracle(case: Case) -> list[Row]:
 
 moments = st.one_of(
     st.none(),
-    st.integers(0, 6).map(lambda n: START + timedelta(hours=n)),
+    st.integers(0, 3).map(lambda n: START + timedelta(hours=n)),
+    st.integers(0, 3).map(lambda n: START + timedelta(hours=n)),
     st.integers(0, 6 * 3600 * 10**6).map(lambda n: START + timedelta(microseconds=n)),
 )
-keys = st.one_of(st.none(), st.integers(1, 3))
-facts = st.lists(
-    st.fixed_dictionaries(
-        {
-            "k": keys,
-            "ts": moments,
-            "created": moments,
-            "a": st.one_of(st.none(), st.integers(0, 4)),
-            "b": st.one_of(st.none(), st.integers(0, 4)),
-        }
-    ),
-    max_size=25,
+keys = st.sampled_from([None, 1, 1, 2, 2, 3])
+fact = st.fixed_dictionaries(
+    {
+        "k": keys,
+        "ts": moments,
+        "created": moments,
+        "a": st.one_of(st.none(), st.integers(0, 4)),
+        "b": st.one_of(st.none(), st.integers(0, 4)),
+    }
 )
+# Many rows of few keys and moments, so that they tie.
+facts = st.one_of(st.lists(fact, max_size=8), st.lists(fact, min_size=12, max_size=25))
 entities = st.lists(
     st.fixed_dictionaries({"k": keys, "event_timestamp": moments, "n": st.integers(0, 9)}),
     max_size=25,
@@ -198,8 +200,19 @@ ENTITY_SCHEMA = pa.schema(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(case=cases, is_zoned=st.booleans(), as_pandas=st.booleans())
-def test_the_store_finds_what_the_oracle_finds(tmp_path, case, is_zoned, as_pandas):
+@given(
+    case=cases,
+    is_zoned=st.booleans(),
+    as_pandas=st.booleans(),
+    few_rows=st.sampled_from([-1, offline_store.FEW_ROWS_OF_A_KEY]),
+)
+def test_the_store_finds_what_the_oracle_finds(tmp_path, case, is_zoned, as_pandas, few_rows):
+    """By either plan: with -1 no view is searched."""
+    with patch.object(offline_store, "FEW_ROWS_OF_A_KEY", few_rows):
+        compare_with_the_oracle(tmp_path, case, is_zoned, as_pandas)
+
+
+def compare_with_the_oracle(tmp_path, case, is_zoned, as_pandas):
     views = []
     for number, rows in enumerate(case.facts):
         table = pa.Table.from_pylist(rows, SCHEMA)
@@ -276,11 +289,13 @@ def test_the_entity_frame_is_not_changed(facts_file, tmp_path):
     spine["event_timestamp"] = spine["event_timestamp"].dt.tz_convert("Asia/Tokyo")
     spine["label"] = ["late"]
     spine["A"], spine["a"] = [1.5], [True]
+    spine["kind"] = pd.Categorical(["domestic"])
     view = view_of("v", "facts.parquet", ["k"], ["trips"])
     frame = retrieve(tmp_path, [view], ["v:trips"], spine).to_df()
-    assert list(frame.columns) == ["k", "event_timestamp", "label", "A", "a", "trips"]
-    assert frame["event_timestamp"].iloc[0] == spine["event_timestamp"].iloc[0]
-    assert (frame["A"].iloc[0], frame["a"].iloc[0]) == (1.5, True)
+    assert list(frame.columns) == [*spine.columns, "trips"]
+    pd.testing.assert_frame_equal(frame[spine.columns], spine, check_dtype=False)
+    for name in ("event_timestamp", "label", "A", "a", "kind"):
+        assert frame[name].dtype == spine[name].dtype, name
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
