@@ -1,22 +1,41 @@
 """Reads marts' SQL for what no replay can show: inputs without knowledge time, and clocks."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
+
+import duckdb
 
 from martfeast.lineage import Lineage, Relation
 from martfeast.problems import Problem
 
-# What the moment of the build, or chance, goes into: a replay gets another answer for that alone.
-CLOCKS = re.compile(
-    r"\b(?:current_timestamp|current_date|current_time|localtimestamp|run_started_at|"
-    r"(?:now|today|getdate|get_current_timestamp|transaction_timestamp|random|uuid|gen_random_uuid)"
-    r"\s*\(\s*\))",
-    re.IGNORECASE,
+# Words that read the clock without being called.
+WORDS = re.compile(
+    r"\b(?:current_timestamp|current_date|current_time|localtimestamp|localtime)\b", re.IGNORECASE
 )
-FILES = re.compile(r"\bread_(?:parquet|csv|csv_auto|json|json_auto|text|blob)\s*\(", re.IGNORECASE)
-QUERIES = re.compile(r"\b(?:run_query|statement|get_column_values)\b")
-COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", re.DOTALL)
-STRINGS = re.compile(r"'(?:[^']|'')*'")
+CALLS = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
+JINJA_CLOCKS = re.compile(r"\b(?:run_started_at|modules\.datetime|modules\.pytz|invocation_id)\b")
+FILES = re.compile(
+    r"\b(?:read_\w+|\w+_scan|glob|sniff_csv)\s*\(|\b(?:from|join)\s+'", re.IGNORECASE
+)
+QUERIES = re.compile(r"\b(?:run_query|statement|get_column_values|load_result|adapter\.execute)\b")
+JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+COMMENT_OR_STRING = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}|'(?:[^']|'')*'", re.DOTALL)
+
+MESSAGES = {
+    "clock-read": (
+        "uses {}, so its rows depend on when or how often it is built.",
+        "Use the knowledge time of a row instead.",
+    ),
+    "file-read": (
+        "reads a file by {}, which dbt knows nothing of, so nothing of it is withheld.",
+        "Declare it as a source.",
+    ),
+    "query-when-compiled": (
+        "has the answer of a query compiled in, and a replay takes it as it is today.",
+        "Write it as SQL of the model instead.",
+    ),
+}
 
 
 def warnings(lineage: Lineage, mart_id: str, project_dir: Path) -> list[Problem]:
@@ -40,31 +59,11 @@ def warnings(lineage: Lineage, mart_id: str, project_dir: Path) -> list[Problem]
         relation = lineage.relations[unique_id]
         if relation.made_by is None:
             continue
-        where = mart.name, relation, project_dir / relation.file
-        found += _matches(
-            *where,
-            CLOCKS,
-            "clock-read",
-            "uses {}, so its rows depend on when or how often it is built.",
-            "Use the knowledge time of a row instead.",
-        )
-        found += _matches(
-            *where,
-            FILES,
-            "file-read",
-            "reads a file by {}, which dbt knows nothing of, so nothing of it is withheld.",
-            "Declare it as a source.",
-        )
-        if relation.is_asked_for:
-            line = _line(_blank(COMMENTS, _readable(where[2])), QUERIES) or 1
-            message = (
-                f"{relation.name} has the answer of a query compiled in, and a replay takes it"
-                " as it is today."
-            )
-            fix = "Write it as SQL of the model instead."
-            found.append(
-                Problem(mart.name, "query-when-compiled", message, fix, relation.file, line)
-            )
+        text = _readable(project_dir / relation.file)
+        for rule, (words, line) in _findings(relation, text).items():
+            message, fix = MESSAGES[rule]
+            said = f"{relation.name} {message.format(words)}"
+            found.append(Problem(mart.name, rule, said, fix, relation.file, line))
     return found
 
 
@@ -76,10 +75,16 @@ def _follow(
     found: list[Problem],
     seen: set[str],
 ) -> None:
-    """Go up from a relation until something says when its rows were known."""
+    """Go up from a relation until something vouches for when its rows were known.
+
+    That is a relation with event_time under which there is none: what it says is taken as true. One
+    that is built on such relations vouches for nothing else that it reads.
+    """
     for parent_id in relation.parents:
         parent = lineage.relations[parent_id]
-        if parent_id in seen or parent.event_time or parent.timeless:
+        above = [lineage.relations[name] for name in lineage.above(parent_id) - {parent_id}]
+        vouches = parent.event_time and not any(one.event_time for one in above)
+        if parent_id in seen or vouches or parent.timeless:
             continue
         seen.add(parent_id)
         if parent.parents:
@@ -101,38 +106,86 @@ def _follow(
         )
 
 
+def _findings(relation: Relation, text: str) -> dict[str, tuple[str, int]]:
+    """Return what a model's file or its compiled SQL has, by rule: the words and the line."""
+    found: dict[str, tuple[str, int]] = {}
+    # What only the compiled SQL has came from a macro or an ephemeral model that the file calls.
+    for sql, is_compiled in ((text, False), (relation.made_by or "", True)):
+        code, with_strings = _code(sql), _code(sql, keep_strings=True)
+        for rule, matches in (
+            ("clock-read", _clocks(code)),
+            ("clock-read", [] if is_compiled else _in_jinja(with_strings)),
+            ("file-read", list(FILES.finditer(JINJA.sub(_spaces, with_strings)))),
+        ):
+            for match in matches[:1]:
+                line = 1 if is_compiled else sql.count("\n", 0, match.start()) + 1
+                found.setdefault(rule, (match.group().rstrip("( '"), line))
+    if relation.is_asked_for:
+        found["query-when-compiled"] = ("", _line(_code(text, keep_strings=True), QUERIES) or 1)
+    return found
+
+
+def _clocks(code: str) -> list[re.Match[str]]:
+    """Return where SQL reads the clock or chance."""
+    unstable = _unstable_functions()
+    return [
+        *WORDS.finditer(code),
+        *(
+            match
+            for match in CALLS.finditer(code)
+            if _argument_count(code, match.end()) in unstable.get(match.group(1).lower(), ())
+        ),
+    ]
+
+
+def _in_jinja(text: str) -> list[re.Match[str]]:
+    """Return where Jinja reads the clock; it may stand within a string of the SQL."""
+    blocks = list(JINJA.finditer(text))
+    return [
+        match
+        for match in JINJA_CLOCKS.finditer(text)
+        if any(block.start() < match.start() < block.end() for block in blocks)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _unstable_functions() -> dict[str, set[int]]:
+    """Return DuckDB's functions that do not always answer the same, by numbers of arguments."""
+    rows = duckdb.execute(
+        "select function_name, len(parameters) from duckdb_functions()"
+        " where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+    ).fetchall()
+    # DuckDB does not say it of these.
+    rows += [("age", 1), ("current_localtimestamp", 0), ("current_localtime", 0)]
+    found: dict[str, set[int]] = {}
+    for name, count in rows:
+        found.setdefault(name.lower(), set()).add(count)
+    return found
+
+
+def _argument_count(code: str, start: int) -> int:
+    """Return the number of arguments of a call whose parenthesis opens before a position."""
+    depth, commas, is_empty = 1, 0, True
+    for character in code[start:]:
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            break
+        commas += depth == 1 and character == ","
+        is_empty = is_empty and character.isspace()
+    return 0 if is_empty else commas + 1
+
+
 def _line_of_reference(path: Path, parent: Relation) -> int | None:
     """Return the line (from 1) of the first ref or source of a relation in a model's file."""
     name = re.escape(parent.unique_id.split(".")[-1])
     reference = re.compile(rf"\b(?:ref|source)\s*\([^)]*['\"]{name}['\"]")
-    return _line(_blank(COMMENTS, _readable(path)), reference)
+    return _line(_code(_readable(path), keep_strings=True), reference)
 
 
 def _line(text: str, pattern: re.Pattern[str]) -> int | None:
     """Return the line (from 1) of the first match."""
     found = pattern.search(text)
     return None if found is None else text.count("\n", 0, found.start()) + 1
-
-
-def _matches(
-    mart: str,
-    relation: Relation,
-    path: Path,
-    pattern: re.Pattern[str],
-    rule: str,
-    message: str,
-    fix: str,
-) -> list[Problem]:
-    """Return a problem for the first match of a pattern in a model, as written or as compiled."""
-    for text in (_readable(path), relation.made_by or ""):
-        code = _blank(STRINGS, _blank(COMMENTS, text))
-        found = pattern.search(code)
-        if found:
-            # What only the compiled SQL has came from a macro that the file calls somewhere.
-            line = _line(code, pattern) if text != relation.made_by else 1
-            words = f"{relation.name} {message.format(found.group().rstrip('( '))}"
-            return [Problem(mart, rule, words, fix, relation.file, line)]
-    return []
 
 
 def _readable(path: Path) -> str:
@@ -142,6 +195,17 @@ def _readable(path: Path) -> str:
         return ""
 
 
-def _blank(pattern: re.Pattern[str], text: str) -> str:
-    """Replace what matches by spaces, so that lines stay where they are."""
-    return pattern.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+def _spaces(match: re.Match[str]) -> str:
+    """Return as many spaces, with the lines kept."""
+    return re.sub(r"[^\n]", " ", match.group())
+
+
+def _code(text: str, keep_strings: bool = False) -> str:
+    """Return SQL without its comments, and unless asked without its strings; lines stay."""
+
+    def blank(match: re.Match[str]) -> str:
+        if match.group().startswith("'"):
+            return match.group() if keep_strings else re.sub(r"[^\n]", "_", match.group())
+        return _spaces(match)
+
+    return COMMENT_OR_STRING.sub(blank, text)

@@ -140,23 +140,32 @@ def _collect(
         event_time=valid_from if is_snapshot else config.get("event_time"),
         valid_to=(columns.get("dbt_valid_to") or "dbt_valid_to") if is_snapshot else None,
         timeless=str(((config.get("meta") or {}).get("martfeast") or {}).get("timeless") or ""),
-        is_asked_for=_asks(manifest, node.get("depends_on", {}).get("macros", [])),
+        is_asked_for=_asks(manifest, unique_id),
         file=artifacts.file_of(node["package_name"], node["original_file_path"]),
     )
 
 
-def _asks(manifest: dict[str, Any], macros: list[str]) -> bool:
-    """Tell whether macros ask the warehouse something, themselves or through others."""
+def _asks(manifest: dict[str, Any], unique_id: str) -> bool:
+    """Tell whether a model, or an ephemeral one in it, asks the warehouse when it is compiled."""
+    node = manifest["nodes"].get(unique_id, {})
+    waiting = list(node.get("depends_on", {}).get("macros", []))
     seen: set[str] = set()
-    waiting = list(macros)
     while waiting:
         macro = waiting.pop()
         if macro in ("macro.dbt.run_query", "macro.dbt.statement"):
             return True
         if macro not in seen and macro in manifest["macros"]:
             seen.add(macro)
+            if "adapter.execute" in manifest["macros"][macro]["macro_sql"]:
+                return True
             waiting += manifest["macros"][macro]["depends_on"]["macros"]
-    return False
+    parents = node.get("depends_on", {}).get("nodes", [])
+    return "adapter.execute" in (node.get("raw_code") or "") or any(
+        _asks(manifest, parent)
+        for parent in parents
+        if parent in manifest["nodes"]
+        and manifest["nodes"][parent]["config"]["materialized"] == "ephemeral"
+    )
 
 
 def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:

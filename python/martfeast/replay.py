@@ -25,8 +25,9 @@ from martfeast.problems import DeclarationError, Problem
 DEFAULT_CUTS = 24
 PERTURBATIONS = ("deleted", "delayed", "shuffled")
 EXAMPLES = 3
-# Sums of doubles differ in the last digits with the order of addition.
-TOLERANCE = 1e-9
+# Sums of doubles differ in the last digits with the order of addition: relative to the value, and
+# to the largest value of the column, beside which it may have been small.
+TOLERANCE, COLUMN_TOLERANCE = 1e-9, 1e-13
 # With fewer cuts that show something, a mart has shown too little.
 NEEDED_CUTS = 3
 GOLDEN_RATIO = 0.618
@@ -393,6 +394,7 @@ def choose_cuts(
     first, last = min(start for start, _ in spans), max(end for _, end in spans)
     zones = [ZoneInfo(name) for name in time_zones] or [ZoneInfo("UTC")]
     changes = list(_clock_changes(first, last, zones))
+    keys = sorted({name for mart in marts for name in mart.entity_columns})
     cuts: dict[datetime, Cut] = {}
     for number in range(count):
         half = number // 2
@@ -404,7 +406,8 @@ def choose_cuts(
             relation = timed[half % len(timed)]
             rounds = -(-count // 2 // len(timed)) or 1
             share = (half // len(timed) + (half % len(timed) + 1) / (len(timed) + 1)) / rounds
-            at = _fact(scratch, relation, share) or about
+            turn = half // len(timed)
+            at = _fact(scratch, relation, share, 0.5 / rounds, keys, turn) or about
             reason = f"at a row of {relation.name}"
             if half % 3 < 2:
                 at, reason = at - MICROSECOND, f"just before a row of {relation.name}"
@@ -438,11 +441,47 @@ def _span(scratch: Scratch, mart: Mart) -> tuple[datetime, datetime] | None:
     return None if start is None else (start, end)
 
 
-def _fact(scratch: Scratch, relation: Relation, share: float) -> datetime | None:
-    """Return the event time before which a share of a relation's rows were known."""
-    sql = f"select quantile_disc(t, $share) from ({scratch.event_times(relation)})"
-    found: datetime | None = scratch.connection.execute(sql, {"share": share}).fetchall()[0][0]
-    return found
+def _fact(
+    scratch: Scratch, relation: Relation, share: float, width: float, keys: list[str], turn: int
+) -> datetime | None:
+    """Return the event time of a row that came soon after another with the same key.
+
+    A mart that looks ahead only a little shows it between two such rows.
+
+    Args:
+        scratch: with the whole relation.
+        relation: whose rows.
+        share: of its rows come before, about.
+        width: the share of its rows to choose from.
+        keys: names of entity columns.
+        turn: which of the relation's keys to take; without any, of the columns that repeat.
+
+    """
+    run = scratch.connection.execute
+    time = f"cast({quoted(str(relation.event_time))} as timestamp)"
+    table = scratch.table(relation)
+    described = run(f"describe {table}").fetchall()
+    same = [quoted(name) for name, *_ in described if name in keys]
+    if not same:
+        names = [
+            quoted(n) for n, type_, *_ in described if type_ in ("VARCHAR", "BIGINT", "INTEGER")
+        ]
+        counts = ", ".join(f"approx_count_distinct({name})" for name in names)
+        total, *distinct = run(
+            f"select count(*){', ' * bool(names)}{counts} from {table}"
+        ).fetchall()[0]
+        same = [n for n, count in zip(names, distinct, strict=True) if 1 < count <= total / 20]
+    partition = f"partition by {same[turn % len(same)]}" if same else ""
+    low, high = max(0.0, share - width / 2), min(1.0, share + width / 2)
+    sql = (
+        f"with bounds as (select quantile_disc({time}, {low}) as low,"
+        f" quantile_disc({time}, {high}) as high from {table}),"
+        f" timed as (select {time} as t, {time} - lag({time}) over ({partition} order by {time})"
+        f" as gap from {table}, bounds where {time} between low and high)"
+        " select t from timed order by gap > interval 0 second desc nulls last, gap, t limit 1"
+    )
+    rows = run(sql).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _clock_changes(first: datetime, last: datetime, zones: list[ZoneInfo]) -> Iterator[datetime]:
@@ -518,7 +557,10 @@ def _differences(
         a, b = f"today.{quoted(name)}", f"replay.{quoted(name)}"
         differs = f"{a} is distinct from {b}"
         if name in doubles:
-            near = f"abs({a} - {b}) <= {TOLERANCE} * greatest(1, abs({a}))"
+            near = (
+                f"abs({a} - {b}) <= greatest({TOLERANCE} * abs({a}),"
+                f" {COLUMN_TOLERANCE} * max(abs({a})) over ())"
+            )
             differs = f"{differs} and coalesce(not {near}, true)"
         flags.append(f"is_in_both and {differs}")
     pairs = ", ".join(
