@@ -24,7 +24,7 @@ class Artifacts:
     project_dir: the folder of dbt_project.yml, absolute. manifest: target/manifest.json, parsed.
     published_path: the folder of the published marts, absolute.
     packages_path: the folder of installed dbt packages, absolute.
-    settings: the project's variables for martfeast.
+    settings: the project's variables for martfeast. variables: all others.
     """
 
     project_dir: Path
@@ -32,6 +32,25 @@ class Artifacts:
     published_path: Path
     packages_path: Path
     settings: dict[str, Any]
+    variables: dict[str, Any]
+
+    def replay_checksum(self, unique_id: str) -> str:
+        """Return the MD5 of what a replay of a node depends on, its rows left out.
+
+        That is its code, if it is a model or a snapshot, what it says of knowledge time, and the
+        variables of dbt_project.yml.
+        """
+        node = self.manifest["nodes"].get(unique_id) or self.manifest["sources"][unique_id]
+        has_code = node["resource_type"] in ("model", "snapshot")
+        config = node["config"]
+        parts = [
+            self.code_checksum(unique_id) if has_code else "",
+            config.get("event_time"),
+            (config.get("meta") or {}).get("martfeast"),
+            self.variables,
+        ]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
     def code_checksum(self, unique_id: str) -> str:
         """Return the MD5 of what a node runs, as the dbt package's macro of this name has it.
@@ -104,6 +123,11 @@ def read_artifacts(
         published_path=_published_path(project_dir, settings),
         packages_path=project_dir / str(project.get("packages-install-path") or "dbt_packages"),
         settings=settings,
+        variables={
+            name: value
+            for name, value in (project.get("vars") or {}).items()
+            if name != "martfeast"
+        },
     )
     folders = [
         project_dir / str(path)

@@ -1,5 +1,6 @@
 """Reads marts' SQL for what no replay can show: inputs without knowledge time, and clocks."""
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +16,6 @@ WORDS = re.compile(
 )
 CALLS = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
 JINJA_CLOCKS = re.compile(r"\b(?:run_started_at|modules\.datetime|modules\.pytz|invocation_id)\b")
-FILES = re.compile(
-    r"\b(?:read_\w+|\w+_scan|glob|sniff_csv)\s*\(|\b(?:from|join)\s+'", re.IGNORECASE
-)
 QUERIES = re.compile(r"\b(?:run_query|statement|get_column_values|load_result|adapter\.execute)\b")
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 COMMENT_OR_STRING = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}|'(?:[^']|'')*'", re.DOTALL)
@@ -28,7 +26,7 @@ MESSAGES = {
         "Use the knowledge time of a row instead.",
     ),
     "file-read": (
-        "reads a file by {}, which dbt knows nothing of, so nothing of it is withheld.",
+        "reads {}, which dbt knows nothing of, so nothing of it is withheld.",
         "Declare it as a source.",
     ),
     "query-when-compiled": (
@@ -87,6 +85,19 @@ def _follow(
         if parent_id in seen or vouches or parent.timeless:
             continue
         seen.add(parent_id)
+        if parent.kind == "snapshot":
+            found.append(
+                Problem(
+                    mart.name,
+                    "snapshot-of-facts",
+                    f"{relation.name} reads snapshot {parent.name}, which is of a model built on"
+                    " facts with a knowledge time; a replay takes it as it is.",
+                    "Take the snapshot of the source instead, and build on that.",
+                    relation.file,
+                    _line_of_reference(project_dir / relation.file, parent),
+                )
+            )
+            continue
         if parent.parents:
             _follow(lineage, parent, mart, project_dir, found, seen)
             continue
@@ -115,13 +126,40 @@ def _findings(relation: Relation, text: str) -> dict[str, tuple[str, int]]:
         for rule, matches in (
             ("clock-read", _clocks(code)),
             ("clock-read", [] if is_compiled else _in_jinja(with_strings)),
-            ("file-read", list(FILES.finditer(JINJA.sub(_spaces, with_strings)))),
         ):
             for match in matches[:1]:
                 line = 1 if is_compiled else sql.count("\n", 0, match.start()) + 1
                 found.setdefault(rule, (match.group().rstrip("( '"), line))
+    if "clock-read" not in found and (called := JINJA_CLOCKS.search(relation.called)):
+        found["clock-read"] = (called.group(), 1)
+    for name in _files(relation.made_by or ""):
+        line = _line(text, re.compile(re.escape(name))) or 1
+        found["file-read"] = (name, line)
     if relation.is_asked_for:
         found["query-when-compiled"] = ("", _line(_code(text, keep_strings=True), QUERIES) or 1)
+    return found
+
+
+def _files(sql: str) -> list[str]:
+    """Return what a SELECT reads from files: names of files, or functions that read some."""
+    parsed = json.loads(
+        duckdb.execute("select json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
+    )
+    found = []
+    waiting: list[object] = [parsed]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        if not isinstance(part, dict):
+            continue
+        waiting += part.values()
+        if part.get("type") == "BASE_TABLE" and re.search(r"[./:]", str(part.get("table_name"))):
+            found.append(str(part["table_name"]))
+        if part.get("type") == "TABLE_FUNCTION":
+            name = str(part.get("function", {}).get("function_name"))
+            if name.startswith("read_") or name.endswith("_scan") or name in ("glob", "sniff_csv"):
+                found.append(name)
     return found
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ class Relation:
     event_time: the column that says when a row was known; None if it does not say.
     valid_to: for a snapshot, the column that says until when a row was valid.
     timeless: why its rows were always known, if it is declared so.
+    open_end: for a snapshot, SQL of valid_to where a row still holds.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
+    called: the Jinja of the macros and ephemeral models that it calls.
     file: where it is written, relative to the project.
     """
 
@@ -36,8 +40,10 @@ class Relation:
     parents: tuple[str, ...]
     event_time: str | None
     valid_to: str | None
+    open_end: str
     timeless: str
     is_asked_for: bool
+    called: str
     file: str
 
 
@@ -53,12 +59,16 @@ class Lineage:
     warehouse: Path
     settings: dict[str, Any]
 
+    @cached_property
+    def _above(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name, relation in self.relations.items():  # parents come first
+            found[name] = {name}.union(*(found[parent] for parent in relation.parents))
+        return found
+
     def above(self, unique_id: str) -> set[str]:
         """Return the unique_ids of a relation and of all that it is made of."""
-        found = {unique_id}
-        for parent in self.relations[unique_id].parents:
-            found |= self.above(parent)
-        return found
+        return set(self._above[unique_id])
 
 
 def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
@@ -97,6 +107,16 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
     found: dict[str, Relation] = {}
     for unique_id in marts:
         _collect(manifest, artifacts, unique_id, found)
+    by_sql: dict[str, Relation] = {}
+    for relation in found.values():
+        other = by_sql.setdefault(relation.sql, relation)
+        if other is not relation:
+            raise _refusal(
+                relation.name,
+                f"It is the same table as {other.name}, so a replay cannot tell what is known of"
+                " which.",
+                "Read it by ref() everywhere.",
+            )
     return Lineage(
         found,
         manifest["nodes"][marts[0]]["database"],
@@ -139,8 +159,10 @@ def _collect(
         parents=tuple(parents),
         event_time=valid_from if is_snapshot else config.get("event_time"),
         valid_to=(columns.get("dbt_valid_to") or "dbt_valid_to") if is_snapshot else None,
+        open_end=str(config.get("dbt_valid_to_current") or "null"),
         timeless=str(((config.get("meta") or {}).get("martfeast") or {}).get("timeless") or ""),
         is_asked_for=_asks(manifest, unique_id),
+        called=_called(manifest, unique_id),
         file=artifacts.file_of(node["package_name"], node["original_file_path"]),
     )
 
@@ -148,24 +170,44 @@ def _collect(
 def _asks(manifest: dict[str, Any], unique_id: str) -> bool:
     """Tell whether a model, or an ephemeral one in it, asks the warehouse when it is compiled."""
     node = manifest["nodes"].get(unique_id, {})
-    waiting = list(node.get("depends_on", {}).get("macros", []))
+    jinja = (node.get("raw_code") or "") + _called(manifest, unique_id)
+    asked = {"macro.dbt.run_query", "macro.dbt.statement"}
+    return "adapter.execute" in jinja or not asked.isdisjoint(_macros(manifest, unique_id))
+
+
+def _called(manifest: dict[str, Any], unique_id: str) -> str:
+    """Return the Jinja of the macros that a model calls, dbt's own left out, and of ephemeral ones.
+
+    Comments of Jinja are left out.
+    """
+    macros = [name for name in _macros(manifest, unique_id) if ".dbt" not in name]
+    parts = [manifest["macros"][name]["macro_sql"] for name in macros]
+    parts += [manifest["nodes"][name]["raw_code"] for name in _ephemeral(manifest, unique_id)]
+    return re.sub(r"\{#.*?#\}", "", "\n".join(parts), flags=re.DOTALL)
+
+
+def _macros(manifest: dict[str, Any], unique_id: str) -> set[str]:
+    """Return the macros that a model and the ephemeral models in it call."""
     seen: set[str] = set()
+    waiting: list[str] = []
+    for name in (unique_id, *_ephemeral(manifest, unique_id)):
+        waiting += manifest["nodes"].get(name, {}).get("depends_on", {}).get("macros", [])
     while waiting:
         macro = waiting.pop()
-        if macro in ("macro.dbt.run_query", "macro.dbt.statement"):
-            return True
         if macro not in seen and macro in manifest["macros"]:
             seen.add(macro)
-            if "adapter.execute" in manifest["macros"][macro]["macro_sql"]:
-                return True
             waiting += manifest["macros"][macro]["depends_on"]["macros"]
-    parents = node.get("depends_on", {}).get("nodes", [])
-    return "adapter.execute" in (node.get("raw_code") or "") or any(
-        _asks(manifest, parent)
-        for parent in parents
-        if parent in manifest["nodes"]
-        and manifest["nodes"][parent]["config"]["materialized"] == "ephemeral"
-    )
+    return seen
+
+
+def _ephemeral(manifest: dict[str, Any], unique_id: str) -> list[str]:
+    """Return the ephemeral models in a model."""
+    found = []
+    for parent in manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []):
+        above = manifest["nodes"].get(parent)
+        if above and above["config"]["materialized"] == "ephemeral":
+            found += [parent, *_ephemeral(manifest, parent)]
+    return found
 
 
 def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:

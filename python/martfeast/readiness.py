@@ -516,9 +516,21 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if record is None:
         yield Finding("No replay has shown that it never knew the future.", fix, mart.place)
         return
-    changed = _changed_since(evidence, mart, record.lineage)
+    manifest = evidence.artifacts.manifest
+    changed = [
+        unique_id.split(".", 2)[2]
+        for unique_id in sorted(evidence.lineage(mart))
+        if (manifest["nodes"].get(unique_id) or manifest["sources"][unique_id])["config"].get(
+            "materialized"
+        )
+        != "ephemeral"
+        and record.lineage.get(unique_id) != evidence.artifacts.replay_checksum(unique_id)
+    ]
     if changed:
-        message = f"The code of {_some(changed)} has changed since it was replayed."
+        message = (
+            f"Code, knowledge time or variables of {_some(changed)} have changed since it was"
+            " replayed."
+        )
         yield Finding(message, fix, mart.place)
     elif record.failure:
         fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."

@@ -164,9 +164,8 @@ def replay_project(
         {
             result.unique_id: ReplayRecord(
                 lineage={
-                    name: artifacts.code_checksum(name)
+                    name: artifacts.replay_checksum(name)
                     for name in sorted(lineage.above(result.unique_id))
-                    if name in artifacts.manifest["nodes"]
                 },
                 replayed_at=f"{utc_now():%Y-%m-%d %H:%M:%S}",
                 cuts=result.cuts,

@@ -149,7 +149,8 @@ BREAKS = [
         "replayed",
         TITLES,
         [(SQL, "copies_free as", "copies_free + 1 as")],
-        f"The code of {TITLES} has changed since it was replayed. Run `martfeast replay`.",
+        f"Code, knowledge time or variables of {TITLES} have changed since it was replayed."
+        " Run `martfeast replay`.",
     ),
     Break(
         "sources_fresh",

@@ -171,8 +171,8 @@ def test_the_gate_asks_for_a_passing_replay_of_the_present_code(library):
     assert changed.returncode == 1
     assert f"{TITLES}  [replayed]" in changed.stderr
     assert (
-        f"The code of {TITLES} has changed since it was replayed. Run `martfeast replay`."
-        in changed.stderr
+        f"Code, knowledge time or variables of {TITLES} have changed since it was replayed."
+        " Run `martfeast replay`." in changed.stderr
     )
 
     report = library.martfeast("replay", "--cuts", "6", cwd=library.path)
@@ -193,6 +193,28 @@ def test_the_gate_asks_for_a_passing_replay_of_the_present_code(library):
     assert library.feast("apply").returncode == 1
     library.replay()
     assert library.feast("apply").returncode == 0
+
+
+def test_another_knowledge_time_or_variable_asks_for_another_replay(library):
+    """The code is the same, and means something else."""
+    library.replace_in("dbt_project.yml", "      +event_time: known_at\n", "")
+    assert library.dbt("build").returncode == 0
+    refused = library.feast("apply")
+    assert "variables of member_days have changed since it was replayed" in refused.stderr
+    library.replace_in("dbt_project.yml", "vars:\n", "vars:\n  library: {lent_days: 14}\n")
+    assert library.dbt("build").returncode == 0
+    assert f"{TITLES}  [replayed]" in library.feast("apply").stderr
+
+
+@pytest.mark.parametrize("name", ["known_att", "title_id"])
+def test_an_event_time_that_is_no_time_is_named(library, name):
+    library.replace_in(
+        "dbt_project.yml",
+        "    shelf_checks:\n      +event_time: known_at\n",
+        f"    shelf_checks:\n      +event_time: {name}\n",
+    )
+    assert library.dbt("build").returncode == 0
+    assert f"Its event_time is {name}, which is " in refusal(library)
 
 
 def test_a_few_cuts_are_no_evidence(library):
