@@ -511,6 +511,8 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     version = evidence.verdict(mart).version
     if version is None or _changed_since(evidence, mart, version.lineage):
         return  # which is what `published` is about
+    if any(_knowledge_time_declared(evidence, mart)):
+        return  # it comes first
     record = evidence.replays.get(mart.unique_id)
     fix = "Run `martfeast replay`."
     if record is None:

@@ -331,7 +331,7 @@ def test_serving_what_was_not_known_is_found(library, monkeypatch):
     monkeypatch.setattr(
         type(library), "python_path", f"{REPOSITORY / 'python'}:{library.path / 'stores'}"
     )
-    answer = replay(library, succeeds=False)
+    answer = replay(library, "--at", "2026-03-08T23:00:00", succeeds=False)
     marts = {mart["mart"]: mart for mart in answer["marts"]}
     assert "the online store gives" in marts[ACTIVITY]["problem"]
     assert marts[LABELS]["has_passed"]
