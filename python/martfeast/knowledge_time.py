@@ -233,17 +233,12 @@ def _readable(path: Path) -> str:
         return ""
 
 
-def _spaces(match: re.Match[str]) -> str:
-    """Return as many spaces, with the lines kept."""
-    return re.sub(r"[^\n]", " ", match.group())
-
-
 def _code(text: str, keep_strings: bool = False) -> str:
     """Return SQL without its comments, and unless asked without its strings; lines stay."""
 
     def blank(match: re.Match[str]) -> str:
         if match.group().startswith("'"):
             return match.group() if keep_strings else re.sub(r"[^\n]", "_", match.group())
-        return _spaces(match)
+        return re.sub(r"[^\n]", " ", match.group())
 
     return COMMENT_OR_STRING.sub(blank, text)

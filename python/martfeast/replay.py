@@ -635,8 +635,8 @@ def _differences(
         n = others.index(name)
         sql = (
             f"select {key_names}, today_{n}, replay_{n} from pairs where differs_{n}"
-            f" order by key_{len(keys) - 1}, all limit {EXAMPLES}"
-        ).replace(", all limit", " limit")
+            f" order by key_{len(keys) - 1} limit {EXAMPLES}"
+        )
         examples += [
             f"{_row(keys, row)}: {name} is {row[-2]}, and was {row[-1]}"
             for row in run(sql).fetchall()

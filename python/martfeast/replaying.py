@@ -9,7 +9,7 @@ from typing import Any
 from martfeast.knowledge_time import warnings
 from martfeast.lineage import compile_lineage
 from martfeast.problems import DeclarationError, Problem, did_you_mean
-from martfeast.readiness import FAIL, utc_now
+from martfeast.readiness import failures, utc_now
 from martfeast.reading import assess
 from martfeast.replay import DEFAULT_CUTS, Difference, MartReplay, Replay, Say, replay
 from martfeast.replay_evidence import ReplayRecord, write_replays
@@ -118,19 +118,8 @@ def replay_project(
             raise DeclarationError(
                 [Problem(name, "mart-unknown", "There is no such mart.", advice)]
             )
-    refused = list(assessment.problems)
-    for one in assessment.readiness:
-        if wanted and one.mart.name not in wanted:
-            continue
-        for name in NEEDED:
-            if one.judgements[name].state == FAIL:
-                refused += [
-                    Problem(
-                        one.mart.name, name, found.message, found.fix, found.place.file,
-                        found.place.line,
-                    )
-                    for found in one.judgements[name].findings
-                ]  # fmt: skip
+    asked = [one for one in assessment.readiness if not wanted or one.mart.name in wanted]
+    refused = assessment.problems + [one for one in failures(asked) if one.rule in NEEDED]
     if refused:
         raise DeclarationError(refused)
     marts = [mart for name, mart in declaration.marts.items() if not wanted or name in wanted]
