@@ -1,4 +1,4 @@
-"""Runs ``dbt compile`` and notes where the warehouse is; a process of its own, for its locks.
+"""Runs ``dbt compile`` and notes where its databases are; a process of its own, for its locks.
 
 ``python -m martfeast.compile_project <target folder>`` in a dbt project's folder.
 """
@@ -28,9 +28,12 @@ def main(target: Path) -> int:
             print(result.exception, file=sys.stderr)
         return 1
     credentials = load_profile(".", {}).credentials
+    databases = {credentials.database: getattr(credentials, "path", "")}
+    for attached in getattr(credentials, "attach", None) or []:
+        databases[attached.alias or Path(attached.path).stem] = attached.path
     warehouse = {
         "type": credentials.type,
-        "path": str(Path(getattr(credentials, "path", "")).resolve()),
+        "databases": {name: str(Path(path).resolve()) for name, path in databases.items()},
         "settings": getattr(credentials, "settings", None) or {},
     }
     (target / "warehouse.json").write_text(json.dumps(warehouse))

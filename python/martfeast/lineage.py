@@ -51,12 +51,12 @@ class Relation:
 class Lineage:
     """The relations under some marts, the marts included, parents before children.
 
-    warehouse: the DuckDB file that dbt builds. settings: of its sessions, as the profile has them.
+    databases: the DuckDB files that dbt builds and reads, by what SQL calls them.
+    settings: of its sessions, as the profile has them.
     """
 
     relations: dict[str, Relation]
-    database: str
-    warehouse: Path
+    databases: dict[str, Path]
     settings: dict[str, Any]
 
     @cached_property
@@ -95,6 +95,12 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         )
         if done.returncode != 0:
             said = " ".join((done.stdout + done.stderr).split())
+            if "Could not set lock" in said:
+                raise _refusal(
+                    "warehouse",
+                    "Another process has it open for writing.",
+                    "Try again when that is done.",
+                )
             raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
         manifest = json.loads((target / "manifest.json").read_bytes())
         warehouse = json.loads((target / "warehouse.json").read_bytes())
@@ -119,8 +125,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
             )
     return Lineage(
         found,
-        manifest["nodes"][marts[0]]["database"],
-        Path(warehouse["path"]),
+        {name: Path(path) for name, path in warehouse["databases"].items()},
         warehouse["settings"],
     )
 

@@ -37,7 +37,7 @@ class DeclarationError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        report = [f"martfeast: {count}; nothing was applied."]
+        report = [f"martfeast: {count}; nothing was changed."]
         super().__init__("\n".join(report + [str(problem) for problem in self.problems]))
 
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -118,9 +119,10 @@ class Scratch:
         for name, value in lineage.settings.items():
             self.connection.execute(f"set {name} = {literal(str(value))}")
         self.connection.execute(f"set file_search_path = {literal(project_dir)}")
-        self.connection.execute(f"attach ':memory:' as {quoted(lineage.database)}")
+        for database in lineage.databases:
+            self.connection.execute(f"attach ':memory:' as {quoted(database)}")
         self.connection.execute("attach ':memory:' as replayed")
-        self.is_attached = False
+        self.attached: dict[str, str] = {}
         self.time_types: dict[str, str] = {}
         self.number = {name: index for index, name in enumerate(lineage.relations)}
         self.shared = self._build_shared()
@@ -162,22 +164,25 @@ class Scratch:
             ) from None
 
     def _in_warehouse(self, relation: Relation) -> str:
-        if not self.is_attached:
-            path = self.lineage.warehouse
+        """Return what a relation is called in the file of its database, attached read-only."""
+        database, name = relation.sql.split(".", 1)
+        database = database.strip('"')
+        if database not in self.attached:
+            path = self.lineage.databases.get(database, Path())
+            alias = f"warehouse_file_{len(self.attached)}"
             try:
-                self.connection.execute(
-                    f"attach {literal(str(path))} as warehouse_file (read_only)"
-                )
+                self.connection.execute(f"attach {literal(str(path))} as {alias} (read_only)")
             except duckdb.Error as error:
                 problem = Problem(
-                    "warehouse",
+                    relation.name,
                     "not-replayable",
-                    f"{path} cannot be read: {str(error).splitlines()[0]}.",
+                    f"Its database {database}, {path}, cannot be read:"
+                    f" {str(error).splitlines()[0].rstrip('.')}.",
                     "If dbt is running, try again when it is done.",
                 )
                 raise DeclarationError([problem]) from None
-            self.is_attached = True
-        return f"warehouse_file.{relation.sql.split('.', 1)[1]}"
+            self.attached[database] = alias
+        return f"{self.attached[database]}.{name}"
 
     def _show(self, relation: Relation, cut: Cut | None) -> None:
         """Let the relation's own name show what is known of it."""
@@ -268,7 +273,7 @@ def replay(
     cut_count: int = DEFAULT_CUTS,
     at: Iterable[datetime] = (),
     time_zones: Iterable[str] = (),
-    serving: Callable[[Scratch, Cut, bool], dict[str, str]] | None = None,
+    serving: Callable[[Scratch, Cut], dict[str, str]] | None = None,
     say: Say = lambda _: None,
 ) -> Replay:
     """Replay marts as of past moments, and compare them with what is published.
@@ -280,8 +285,8 @@ def replay(
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
-        serving: what to compare besides, at each cut that withholds later facts; at the middle
-            one it is told to be thorough. It returns what is wrong, by mart.
+        serving: what to compare besides, at each cut that withholds later facts. It returns what
+            is wrong, by mart.
         say: is told of progress, a line at a time.
 
     Returns:
@@ -313,8 +318,6 @@ def replay(
     shown: dict[str, list[tuple[int, int]]] = {mart.name: [] for mart in marts}
     differences: dict[str, list[Difference]] = {mart.name: [] for mart in marts}
     served: dict[str, str] = {}
-    plain = [cut for cut in cuts if cut.perturbation == "withheld"]
-    middle = plain[len(plain) // 2] if plain else None
     for number, cut in enumerate(cuts):
         later = withheld[number]
         say(f"cut {number + 1:>2}/{len(cuts)}  {cut}: {sum(later.values()):,} later facts")
@@ -336,7 +339,7 @@ def replay(
                 say(f"           {mart.name} differs")
                 differences[mart.name].append(found)
         if serving is not None and cut.perturbation == "withheld":
-            for name, problem in serving(scratch, cut, cut is middle).items():
+            for name, problem in serving(scratch, cut).items():
                 say(f"           {name} is not served as it was")
                 served.setdefault(name, problem)
     results = []
@@ -347,12 +350,16 @@ def replay(
             problem = (
                 "what is published is not what the present code makes of the present data:"
                 f" {_in_words(rebuilt[mart.name])}. Run `dbt build`, then replay again; if they"
-                " still differ, the model is not deterministic"
+                " still differ, rows of an incremental model are older than its code"
+                " (`dbt build --full-refresh`), a hook changes them, or the model is not"
+                " deterministic"
             )
         elif differences[mart.name]:
             say(f"source     {mart.name}: looking for what makes it differ")
             first = differences[mart.name][0]
             differences[mart.name][0] = replace(first, late=_find_late(scratch, mart, first.cut))
+        elif not rebuilt[mart.name].compared:
+            problem = "it has no rows, so nothing is shown. Load data, then run `dbt build`"
         elif not cuts or len(effective) < min(len(cuts), NEEDED_CUTS):
             problem = _vacuous(cuts, shown[mart.name])
         else:
@@ -373,7 +380,7 @@ def replay(
 
 
 def _vacuous(cuts: list[Cut], shown: list[tuple[int, int]]) -> str:
-    """Return why cuts showed nothing of a mart, from the facts withheld and rows compared."""
+    """Return why cuts showed too little of a mart, from the facts withheld and rows compared."""
     if not cuts or not any(facts for facts, _ in shown):
         return (
             "no cut withheld anything under it, so nothing is shown. Set event_time on what it is"
@@ -407,8 +414,16 @@ def _find_late(scratch: Scratch, mart: Mart, cut: Cut) -> list[str]:
         if relation.unique_id in above - {mart.unique_id} and relation.event_time:
             scratch.build(cut, above, {relation.unique_id})
             if not _compare(scratch, mart, cut).is_none:
-                found.append(f"{relation.name} ({relation.file})")
+                found.append(f"{relation.name} ({relation.file}{_without_time(scratch, relation)})")
     return found
+
+
+def _without_time(scratch: Scratch, relation: Relation) -> str:
+    sql = f"select count(*) from ({scratch.event_times(relation)}) where t is null"
+    count = scratch.connection.execute(sql).fetchall()[0][0]
+    if not count:
+        return ""
+    return f", of which {count:,} rows have no {relation.event_time} and so were never known"
 
 
 def choose_cuts(
@@ -532,19 +547,23 @@ def _clock_changes(first: datetime, last: datetime, zones: list[ZoneInfo]) -> It
             at = after
 
 
+def typed_columns(mart: Mart) -> str:
+    """Return SQL of a mart's own columns, cast to the types of its contract."""
+    return ", ".join(
+        f"cast({quoted(column.name)} as {column.data_type}) as {quoted(column.name)}"
+        for column in mart.columns
+        if column.name != mart.created
+    )
+
+
 def _compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     """Compare a mart, as built last, with what is published of it, up to a cut."""
     relation = scratch.lineage.relations[mart.unique_id]
     time = quoted(mart.timestamp)
     up_to = f"{time} <= {timestamp(cut.at)}" if cut else "true"
     columns = [column.name for column in mart.columns if column.name != mart.created]
-    casts = ", ".join(
-        f"cast({quoted(column.name)} as {column.data_type}) as {quoted(column.name)}"
-        for column in mart.columns
-        if column.name in columns
-    )
     names = ", ".join(map(quoted, columns))
-    then = f"select {casts} from {scratch.table(relation)} where {up_to}"
+    then = f"select {typed_columns(mart)} from {scratch.table(relation)} where {up_to}"
     today = f"select {names} from read_parquet({parquet_path(mart.path)}) where {up_to}"
     if mart.label is not None and cut is not None:
         today = _labels_known_by(mart, columns, cut, today)

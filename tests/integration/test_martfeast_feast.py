@@ -211,7 +211,7 @@ def test_a_broken_declaration_leaves_the_registry_as_it_was(applied, tmp_path):
     assert library.dbt("parse").returncode == 0
     result = library.feast("apply", cwd=tmp_path)
     assert result.returncode == 1
-    assert result.stderr.startswith("martfeast: 3 problems; nothing was applied.\n")
+    assert result.stderr.startswith("martfeast: 3 problems; nothing was changed.\n")
     for rule in ("ttl-unreadable", "feature-unknown", "published"):
         assert f"[{rule}]" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr

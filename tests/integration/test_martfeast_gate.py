@@ -195,7 +195,7 @@ def test_a_criterion_refuses_and_passes_again(applied, broken):
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
     head, place, message = refused.stderr.splitlines()
-    assert head == "martfeast: 1 problem; nothing was applied."
+    assert head == "martfeast: 1 problem; nothing was changed."
     assert place.endswith(f"  {broken.subject}  [{broken.criterion}]"), place
     assert broken.message.replace("VERSION", version) in message
     assert library.registry.read_bytes() == registry
@@ -259,7 +259,7 @@ def test_a_feature_that_an_exposure_uses_stays_or_gets_a_new_model_version(appli
     for command in ("plan", "apply"):
         refused = library.feast(command)
         assert refused.returncode == 1
-        assert refused.stderr.splitlines()[0] == "martfeast: 2 problems; nothing was applied."
+        assert refused.stderr.splitlines()[0] == "martfeast: 2 problems; nothing was changed."
         for change in (
             "feature is_student is gone",
             "feature copies_free was Int32 and is Float64",

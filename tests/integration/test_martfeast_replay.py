@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -363,6 +366,85 @@ def test_rows_that_the_present_data_does_not_make_are_told_apart_from_leaks(libr
     assert marts[TITLES]["differences"] == []
     assert marts[TITLES]["problem"] == (
         "what is published is not what the present code makes of the present data: copies_free"
-        " changed in 1 rows. Run `dbt build`, then replay again; if they still differ, the model is"
-        " not deterministic"
+        " changed in 1 rows. Run `dbt build`, then replay again; if they still differ, rows of an"
+        " incremental model are older than its code (`dbt build --full-refresh`), a hook changes"
+        " them, or the model is not deterministic"
     )
+
+
+def test_a_source_in_another_database_of_the_profile_is_replayed(library):
+    """dbt-duckdb attaches it; the replay reads it, and writes to no file."""
+    with duckdb.connect(str(library.path / "branches.duckdb")) as connection:
+        seed = library.path / "seeds/shelf_checks.csv"
+        connection.execute(
+            "create table shelf_checks as select * replace (waiting_days::float as waiting_days)"
+            f" from read_csv('{seed}')"
+        )
+    library.replace_in(
+        "profiles.yml",
+        "      threads: 2\n",
+        "      threads: 2\n      attach: [{path: branches.duckdb}]\n",
+    )
+    (library.path / "models/sources.yml").write_text(
+        "sources: [{name: branches, database: branches, schema: main,"
+        " tables: [{name: shelf_checks, config: {event_time: known_at}}]}]"
+    )
+    library.replace_in(SQL, "ref('shelf_checks')", "source('branches', 'shelf_checks')")
+    assert library.dbt("build").returncode == 0
+    before = (library.path / "branches.duckdb").read_bytes()
+    (mart,) = replay(library, "--select", TITLES)["marts"]
+    assert mart["withheld"] > 0
+    assert (library.path / "branches.duckdb").read_bytes() == before
+
+    library.replace_in(SQL, "copies_free as", "lead(copies_free) over (order by known_at) as")
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", TITLES, succeeds=False)["marts"]
+    assert mart["differences"][0]["late"][0].startswith("branches.shelf_checks (models/sources.yml")
+
+
+def test_rows_without_an_event_time_are_told(library):
+    """Nothing says when they were known, so at no past moment are they."""
+    library.replace_in("models/staging/loan_returns.sql", "where returned_at is not null", "")
+    library.replace_in(
+        f"models/marts/{LABELS}.sql",
+        "case when loan_returns.returned_at is null then",
+        "case when loan_returns.loan_id is null then",
+    )
+    assert library.dbt("build").returncode == 0
+    assert replay(library, "--select", LABELS)["has_passed"], "such rows change nothing here"
+    library.replace_in(
+        f"models/marts/{LABELS}.sql",
+        "loans.lent_at as predicted_at",
+        "loans.lent_at + to_days(cast(loan_returns.loan_id is null as integer)) as predicted_at",
+    )
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", LABELS, succeeds=False)["marts"]
+    late = " ".join(mart["differences"][0]["late"])
+    assert "loan_returns (models/staging/loan_returns.sql, of which " in late
+    assert " rows have no returned_at and so were never known)" in late
+
+
+def test_a_mart_without_rows_is_told(library):
+    library.replace_in(
+        SQL, "from {{ ref('shelf_checks') }}", "from {{ ref('shelf_checks') }} limit 0"
+    )
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", TITLES, succeeds=False)["marts"]
+    assert mart["problem"].startswith("it has no rows, so nothing is shown. Load data")
+
+
+def test_a_warehouse_that_is_written_to_is_told(library):
+    held = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", held, str(library.path / "library.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        said = refusal(library)
+        process.kill()
+    assert "Could not set lock on file" in said
+    assert "If dbt is running, try again when it is done." in said

@@ -388,7 +388,7 @@ def test_all_problems_at_once_with_advice_and_lines(library):
     with pytest.raises(DeclarationError) as raised:
         read_declaration(library.path)
     report = str(raised.value).splitlines()
-    assert report[0] == "martfeast: 3 problems; nothing was applied."
+    assert report[0] == "martfeast: 3 problems; nothing was changed."
 
     def line_of(file: str, text: str, after: str) -> int:
         lines = (library.path / file).read_text().splitlines()
