@@ -1,6 +1,7 @@
 """The command ``martfeast``."""
 
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from martfeast.readiness import Registered
 from martfeast.reading import assess
 from martfeast.replay import DEFAULT_CUTS
 from martfeast.replaying import replay_project
-from martfeast.report import as_json, mart_report, project_report
+from martfeast.report import as_json, dataset_report, mart_report, project_report
 from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
 
 if TYPE_CHECKING:
     from martfeast.registry import FeatureRepo
 
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 project_dir_option = click.option(
     "--project-dir",
     type=click.Path(path_type=Path),
@@ -125,7 +127,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 @click.option(
     "--at",
     "moments",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    type=MOMENT,
     multiple=True,
     help="Replay this moment (UTC) and no others.",
 )
@@ -156,6 +158,123 @@ def replay_command(
         raise _refusal(error) from None
     click.echo(json.dumps(replayed.as_json(), indent=2) if is_json else replayed.report())
     raise SystemExit(0 if replayed.has_passed else 1)
+
+
+@main.command("dataset")
+@click.argument("exposure")
+@project_dir_option
+@click.option(
+    "--feature-repo",
+    type=click.Path(path_type=Path),
+    help="Where the exposure is applied.  [default: feature_repo in the project]",
+)
+@click.option("--from", "start", type=MOMENT, help="Rows asked from this moment (UTC) on.")
+@click.option("--until", "end", type=MOMENT, help="Rows asked before this moment (UTC).")
+@click.option(
+    "--as-of",
+    type=MOMENT,
+    help="Only labels known by this moment (UTC).  [default: when the last label was known]",
+)
+@click.option(
+    "--test-from",
+    type=MOMENT,
+    help="Mark rows asked from this moment (UTC) on as test, and those whose label was known"
+    " before it as train.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Choice(["leave-out", "keep"]),
+    default="leave-out",
+    show_default=True,
+    help="What becomes of rows without a label; either way they are counted, by reason.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr.")
+def dataset_command(
+    exposure: str,
+    project_dir: Path,
+    feature_repo: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime | None,
+    test_from: datetime | None,
+    unlabelled: str,
+    is_json: bool,
+) -> None:
+    """Build the training set of an EXPOSURE, with a card; the same again is not built twice."""
+    from martfeast.dataset import Request, build_dataset  # Feast takes seconds to import
+
+    try:
+        dataset = build_dataset(
+            project_dir,
+            _feature_repo(feature_repo or project_dir / "feature_repo"),
+            exposure,
+            Request(start, end, as_of, test_from, unlabelled == "keep"),
+            say=lambda line: click.echo(line, err=True),
+        )
+    except DeclarationError as error:
+        raise _refusal(error) from None
+    click.echo(json.dumps(dataset.record, indent=2) if is_json else dataset_report(dataset))
+
+
+@main.command("drift")
+@click.argument("before")
+@click.argument("after", default="served")
+@project_dir_option
+@click.option(
+    "--feature-repo",
+    type=click.Path(path_type=Path),
+    help="Whose online store serves.  [default: feature_repo in the project]",
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="[COLUMN=]INDEX",
+    help="The index above which a column has drifted, over what the exposure declares.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+def drift_command(
+    before: str,
+    after: str,
+    project_dir: Path,
+    feature_repo: Path | None,
+    thresholds: tuple[str, ...],
+    is_json: bool,
+) -> None:
+    """Measure how far columns moved from the dataset BEFORE to AFTER.
+
+    A dataset is `<exposure>` for the newest, `<exposure>/<number>`, or a path. AFTER may be
+    `served`, which is the default: what the online store gives now. Exits with 1 on drift.
+    """
+    from martfeast.dataset_drift import SERVED, compare_datasets
+
+    repo = feature_repo or project_dir / "feature_repo"
+    try:
+        report = compare_datasets(
+            project_dir,
+            _feature_repo(repo) if after == SERVED else None,
+            before,
+            after,
+            dict(_threshold(text) for text in thresholds),
+        )
+    except DeclarationError as error:
+        raise _refusal(error) from None
+    click.echo(json.dumps(report.as_json(), indent=2) if is_json else report.report())
+    raise SystemExit(1 if report.drifted else 0)
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    column, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise click.BadParameter(
+            f"{text!r} is not a threshold: write a number above 0, or <column>=<number>.",
+            param_hint="--threshold",
+        )
+    return column, value
 
 
 def _offline_store(project_dir: Path, feature_repo: Path | None) -> dict[str, Any] | None:

@@ -32,11 +32,13 @@ class Label:
     """What a label mart knows about its label, as column names.
 
     known_at: when the label became known. missing_reason: why a row has none.
+    groups: by which rows are divided when label, training sets and models are audited.
     """
 
     column: str
     known_at: str
     missing_reason: str | None
+    groups: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Exposure:
     features_by_mart: feature names by mart, both in the order of the exposure.
     takes_all_of: the marts that it takes every feature of, whichever they are.
     label: the label mart, if the exposure names one; its ``label.column`` is the label.
+    drift_threshold: the population stability index above which a feature has drifted.
+    drift_thresholds: another one for some features.
     """
 
     name: str
@@ -103,6 +107,8 @@ class Exposure:
     features_by_mart: dict[str, list[str]]
     takes_all_of: frozenset[str]
     label: Mart | None
+    drift_threshold: float
+    drift_thresholds: dict[str, float]
     place: Place = field(repr=False, compare=False)
 
     @property

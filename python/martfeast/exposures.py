@@ -5,11 +5,13 @@ from typing import Any
 
 from martfeast.artifacts import Artifacts
 from martfeast.declaration import Exposure, Mart
+from martfeast.drift import DIFFERENT
 from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
 from martfeast.source_lines import Place
 
-_EXPOSURE_KEYS = {"features": dict, "label": dict}
+_EXPOSURE_KEYS = {"features": dict, "label": dict, "drift": dict}
+_DRIFT_KEYS = {"threshold": object, "features": dict}
 _LABEL_KEYS = {"mart": str, "column": str}
 
 
@@ -98,6 +100,9 @@ class _ExposureReader:
         label = None
         if "label" in keys:
             label = self._read_label(keys["label"], feast.at("label"))
+        thresholds = {}
+        if "drift" in keys:
+            thresholds = self._read_drift(keys["drift"], feast.at("drift"))
         exposure = Exposure(
             name=self.name,
             unique_id=self.node["unique_id"],
@@ -110,10 +115,17 @@ class _ExposureReader:
                 str(mart) for mart, listed in keys.get("features", {}).items() if listed == "all"
             ),
             label=label,
+            drift_threshold=thresholds.pop("", DIFFERENT),
+            drift_thresholds=thresholds,
             place=self.place,
         )
         self._check_names(exposure, feast)
         self._check_keys(exposure, feast)
+        for name in thresholds:
+            if name not in exposure.features:
+                fix = did_you_mean(name, exposure.features, "Take it out.")
+                message = f"'{name}' is not a feature of the exposure."
+                self._add(feast.at("drift"), "drift.features", "feature-unknown", message, fix)
         return exposure
 
     def _add(self, place: Place, part: str, rule: str, message: str, fix: str) -> None:
@@ -209,12 +221,29 @@ class _ExposureReader:
             )
         return mart
 
+    def _read_drift(self, value: dict[str, Any], place: Place) -> dict[str, float]:
+        """Return thresholds by feature; that of all others by the empty name."""
+        keys = read_keys(value, _DRIFT_KEYS, place, f"{self.name}.drift", self.log)
+        given = {str(name): number for name, number in keys.get("features", {}).items()}
+        if "threshold" in keys:
+            given[""] = keys["threshold"]
+        read = {}
+        for name, number in given.items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
+                message, fix = f"{number!r} is not a threshold.", "Write a number above 0."
+                self._add(place, f"drift.{name or 'threshold'}", "wrong-value", message, fix)
+            else:
+                read[name] = float(number)
+        return read
+
     def _check_names(self, exposure: Exposure, place: Place) -> None:
         # A training set has one column of a name: the spine's keys, times and label, then features.
         label_mart = exposure.label
         taken: dict[str, str] = {}
         if label_mart is not None and label_mart.label is not None:
-            for name in (label_mart.timestamp, label_mart.label.column, label_mart.label.known_at):
+            label = label_mart.label
+            taken["split"] = "a column of every training set"
+            for name in (label_mart.timestamp, label.column, label.known_at, *label.groups):
                 taken[name.lower()] = f"a column of label mart '{label_mart.name}'"
         marts = [self.marts[name] for name in exposure.features_by_mart]
         for mart in (*marts, *([label_mart] if label_mart else [])):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from martfeast.artifacts import Artifacts
 from martfeast.declaration import Column, Label, Mart
-from martfeast.feature_types import ENTITY_TYPES, TIMESTAMP, cast_to, feature_type
+from martfeast.feature_types import BOOL, ENTITY_TYPES, TIMESTAMP, cast_to, feature_type
 from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
 from martfeast.release import PUBLISHED_AT, Release
@@ -24,7 +24,8 @@ _MART_KEYS = {
     "waivers": list,
 }
 _LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
-_LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str}
+_LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
+_GROUP_TYPES = (*ENTITY_TYPES, BOOL)
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
 # Names that Feast's offline stores give to columns of their own (ibis.py drops a feature `rn`; the
@@ -160,7 +161,12 @@ class _MartReader:
                     f"The label has no {key}.",
                     f"Add {key}: <column> under label.",
                 )
-        return Label(keys.get("column", ""), keys.get("known_at", ""), keys.get("missing_reason"))
+        return Label(
+            keys.get("column", ""),
+            keys.get("known_at", ""),
+            keys.get("missing_reason"),
+            [str(name) for name in keys.get("groups", [])],
+        )
 
     def _read_ttl(self, value: Any) -> timedelta | None:
         match = re.fullmatch(
@@ -266,9 +272,34 @@ class _MartReader:
             ):
                 if name:
                     self._check_in_contract(mart, f"label.{key}", name, place.at(key))
+            for name in mart.label.groups:
+                self._check_group(mart, name, place.at("groups"))
             label_columns = {mart.label.column}
         for column in mart.columns:
             self._check_column(column, mart, column.name in label_columns)
+
+    def _check_group(self, mart: Mart, name: str, place: Place) -> None:
+        assert mart.label is not None
+        column = self._check_in_contract(mart, "label.groups", name, place)
+        if column is None:
+            return
+        if name in (mart.label.column, mart.label.missing_reason):
+            self._add(
+                place,
+                "label.groups",
+                "group-is-the-label",
+                f"'{name}' is about the label, so groups by it say nothing.",
+                "Take it out of groups.",
+            )
+        elif column.data_type and column.type not in _GROUP_TYPES:
+            self._add(
+                place,
+                "label.groups",
+                "group-type-unsupported",
+                f"'{name}' is {column.data_type}, and rows are divided by text, whole numbers or"
+                " true and false.",
+                "Add a column with bands of it to the mart, and name that.",
+            )
 
     def _check_in_contract(self, mart: Mart, part: str, name: str, place: Place) -> Column | None:
         for column in mart.columns:

@@ -969,7 +969,8 @@ def to_pandas(table: pyarrow.Table) -> pd.DataFrame:
         for number, column in enumerate(table.columns)
         if column.null_count and column.type in NULLABLE
     ]
-    frame = table.select([n for n in range(table.num_columns) if n not in gaps]).to_pandas()
+    whole = table.select([n for n in range(table.num_columns) if n not in gaps])
+    frame: pd.DataFrame = whole.to_pandas()
     for number in gaps:
         series = table.column(number).to_pandas(types_mapper=NULLABLE.get)
         frame.insert(number, table.column_names[number], series)

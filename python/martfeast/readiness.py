@@ -507,6 +507,36 @@ def _no_label_upstream(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             )
 
 
+# Generic tests that audit a label.
+LABEL_AUDITS = ("label_coverage", "label_base_rate")
+
+
+def _label_audited(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    if mart.label is None:
+        return
+    place = mart.place.at(*FEAST, "label")
+    if not mart.label.groups:
+        yield Finding(
+            "Its label names no groups, so nobody would see whom it leaves out.",
+            "Add groups: [<column>, ...] under label: columns that divide the rows.",
+            place,
+        )
+    tests = {
+        metadata["name"]
+        for node in evidence.artifacts.manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and node.get("attached_node") == mart.unique_id
+        and (metadata := node.get("test_metadata"))
+    }
+    missing = [f"martfeast.{name}" for name in LABEL_AUDITS if name not in tests]
+    if missing:
+        yield Finding(
+            "No thresholds are set for its coverage and base rate.",
+            f"Add {' and '.join(missing)} to the tests of column {mart.label.column}.",
+            mart.place.at(("columns", mart.label.column)),
+        )
+
+
 def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     version = evidence.verdict(mart).version
     if version is None or _changed_since(evidence, mart, version.lineage):
@@ -652,6 +682,12 @@ CRITERIA = (
         TRUTH,
         "It does not depend on a label mart.",
         _no_label_upstream,
+    ),
+    Criterion(
+        "label_audited",
+        TRUTH,
+        "A label mart names groups, and has tests of its coverage and base rate.",
+        _label_audited,
     ),
     Criterion(
         "replayed",

@@ -1,10 +1,13 @@
 """Says how marts stand, as text and as JSON."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from martfeast.problems import Problem
 from martfeast.readiness import CRITERIA, FAIL, PASS, WAIVED, Criterion, MartReadiness
 from martfeast.reading import Assessment
+
+if TYPE_CHECKING:
+    from martfeast.dataset import Dataset
 
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
 
@@ -133,6 +136,31 @@ def _mart(readiness: MartReadiness) -> dict[str, Any]:
             for name, judgement in readiness.judgements.items()
         },
     }
+
+
+def dataset_report(dataset: "Dataset") -> str:
+    """Return what a dataset holds, step by step, and what to know before using it."""
+    record = dataset.record
+    state = "built" if dataset.is_new else "there already, with the same inputs"
+    lines = [f"{record['name']} version {record['number']}: {state}"]
+    for step in record["steps"]:
+        out = ", ".join(f"{n:,} {reason}" for reason, n in step["left_out"].items() if n)
+        lines.append(f"  {step['rows']:>13,}  {step['step']}{f' (left out: {out})' if out else ''}")
+    if record["limits"]:
+        lines += ["", "To know before using it:", *(f"  {limit}" for limit in record["limits"])]
+    if record["changes"]:
+        lines += ["", f"Since version {record['number'] - 1}:"]
+        lines += [f"  {change}" for change in record["changes"]]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"  data   {dataset.path / record['file']['name']}"
+            f"  (sha256 {record['file']['sha256'][:12]}..., {record['file']['bytes']:,} bytes)",
+            f"  card   {dataset.path / 'card.html'}",
+            f"  Feast  store.get_saved_dataset('{record['saved_dataset']}')",
+        ]
+    )
 
 
 def criteria_table(criteria: tuple[Criterion, ...] = CRITERIA) -> str:

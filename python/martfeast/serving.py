@@ -199,7 +199,7 @@ def _online(
     until = at.replace(tzinfo=UTC)
     start = until - mart.ttl if mart.ttl else datetime(1700, 1, 1, tzinfo=UTC)
     refs = [f"{mart.name}:{name}" for name in mart.features]
-    rows = frame[mart.entity_columns].to_dict("records")
+    rows = {name: frame[name].tolist() for name in mart.entity_columns}
     with tempfile.TemporaryDirectory(dir=folder) as empty, _quiet():
         store = _feature_store([mart], offline_store, Path(empty))
         store.materialize(start, until)

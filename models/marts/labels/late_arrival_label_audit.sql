@@ -1,0 +1,1 @@
+{{ martfeast.label_audit(ref('late_arrival_labels')) }}

@@ -1,0 +1,1 @@
+{{ martfeast.label_censoring(ref('late_arrival_labels')) }}

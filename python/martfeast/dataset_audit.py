@@ -1,0 +1,236 @@
+"""Measures what a dataset holds, and how it differs from the population it is drawn from."""
+
+from typing import Any
+
+import duckdb
+import numpy as np
+from scipy.stats import binomtest
+
+from martfeast.declaration import Exposure, Mart
+from martfeast.drift import measure_drift, stability_index, verdict
+from martfeast.duckdb_sql import quoted
+
+# Levels with fewer rows say little by themselves: they are marked.
+SMALL_LEVEL = 100
+MOST_LEVELS = 20
+RESAMPLES = 500
+Json = dict[str, Any]
+
+
+def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population: str) -> Json:
+    """Measure how well the label covers a population, over time, and why labels are missing.
+
+    Args:
+        connection: a DuckDB.
+        mart: the label mart.
+        population: SQL of rows with event_timestamp, label and its known_at (null unless known)
+            and the reason why there is no label, under the mart's names for them.
+
+    Returns:
+        Counts and shares; periods are months of the moment asked (days, if there are few months),
+        maturity is from the moment asked to the moment the label was known, in minutes.
+
+    """
+    assert mart.label is not None
+    run = connection.execute
+    label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
+    reason = quoted(mart.label.missing_reason or "no_label_reason")
+    ((rows, labelled, base_rate, months),) = run(
+        f"select count(*), count({label}), avg(cast({label} as double)),"
+        f" count(distinct date_trunc('month', event_timestamp)) from {population}"
+    ).fetchall()
+    grain, form = ("month", "%Y-%m") if months > 2 else ("day", "%Y-%m-%d")
+    periods = run(
+        f"select strftime(date_trunc('{grain}', event_timestamp), '{form}') as period, count(*),"
+        f" count({label}), avg(cast({label} as double)) from {population} group by 1 order by 1"
+    ).fetchall()
+    reasons = run(
+        f"select coalesce({reason}, '(no reason given)'), count(*) from {population}"
+        f" where {label} is null group by 1 order by 2 desc, 1"
+    ).fetchall()
+    ((median, p95),) = run(
+        "select quantile_cont(m, 0.5), quantile_cont(m, 0.95) from (select"
+        f" date_diff('minute', event_timestamp, {known_at}) as m from {population}"
+        f" where {label} is not null)"
+    ).fetchall()
+    return {
+        "rows": rows,
+        "labelled": labelled,
+        "base_rate": _rounded(base_rate),
+        "periods": [
+            {"period": period, "rows": n, "labelled": known, "base_rate": _rounded(rate)}
+            for period, n, known, rate in periods
+        ],
+        "reasons": [{"reason": reason, "rows": n} for reason, n in reasons],
+        "maturity_minutes": None if median is None else {"median": median, "p95": p95},
+    }
+
+
+def measure_groups(
+    connection: duckdb.DuckDBPyConnection, mart: Mart, population: str, dataset: str
+) -> list[Json]:
+    """Measure how a dataset's rows are spread over the declared groups, next to its population's.
+
+    Intervals are of 95%: shares and base rates by Wilson's method (E. B. Wilson, 1927), the index
+    by drawing the dataset's counts 500 times from its own shares, with a fixed seed.
+
+    Args:
+        connection: a DuckDB.
+        mart: the label mart, which declares the groups.
+        population: SQL of its rows with the label (null unless known) and the groups.
+        dataset: SQL of those among them that the dataset has.
+
+    Returns:
+        For each group its levels by size; those beyond the 20 largest are one, ``(others)``.
+
+    """
+    assert mart.label is not None
+    descriptions = {column.name: column.description for column in mart.columns}
+    return [
+        {
+            "group": name,
+            "description": descriptions[name],
+            **_measure_group(
+                _count_levels(connection, name, quoted(mart.label.column), population, dataset)
+            ),
+        }
+        for name in mart.label.groups
+    ]
+
+
+def _count_levels(
+    connection: duckdb.DuckDBPyConnection, name: str, label: str, population: str, dataset: str
+) -> list[tuple[str, int, int, int, int, float]]:
+    """Return of each level: rows and labels of the population, rows and labels in the dataset."""
+    level = f"coalesce(cast({quoted(name)} as varchar), '(none)')"
+    return connection.execute(
+        f"""
+        with counted as (
+            select {level} as level, count(*) as n, count({label}) as labelled from {population}
+            group by 1
+        ),
+        kept as (
+            select {level} as level, count(*) as n, count({label}) as labelled,
+                coalesce(sum(cast({label} as double)), 0) as positive
+            from {dataset} group by 1
+        ),
+        ranked as (
+            select counted.*, kept.n as kept, kept.labelled as kept_labelled, kept.positive,
+                row_number() over (order by counted.n desc, level) as place
+            from counted left join kept using (level)
+        )
+        select if(place > {MOST_LEVELS}, '(others)', level) as level, sum(n)::bigint,
+            sum(labelled)::bigint, coalesce(sum(kept), 0)::bigint,
+            coalesce(sum(kept_labelled), 0)::bigint, coalesce(sum(positive), 0)
+        from ranked group by 1 order by min(place)
+        """
+    ).fetchall()
+
+
+def _measure_group(levels: list[tuple[str, int, int, int, int, float]]) -> Json:
+    expected = [level[1] for level in levels]
+    kept = np.array([level[3] for level in levels])
+    rows, population_rows = int(kept.sum()), sum(expected)
+    draws = np.random.default_rng(0).multinomial(rows, kept / rows, RESAMPLES)
+    index = [stability_index(expected, draw.tolist()) for draw in draws]
+    low, high = np.quantile(index, [0.025, 0.975])
+    psi = stability_index(expected, kept.tolist())
+    return {
+        "psi": _rounded(psi),
+        "psi_low": _rounded(min(float(low), psi)),
+        "psi_high": _rounded(max(float(high), psi)),
+        "verdict": verdict(psi),
+        "levels": [_measure_level(level, population_rows, rows) for level in levels],
+    }
+
+
+def _measure_level(
+    level: tuple[str, int, int, int, int, float], population_rows: int, rows: int
+) -> Json:
+    name, n, labelled, kept, kept_labelled, positive = level
+    p, q = n / population_rows, kept / rows
+    spread = ((p * (1 - p) + q * (1 - q)) / 2) ** 0.5
+    low, high = _interval(kept, rows)
+    is_share = 0 <= positive <= kept_labelled and positive == int(positive)
+    rate_low, rate_high = (
+        _interval(int(positive), kept_labelled) if kept_labelled and is_share else (None, None)
+    )
+    return {
+        "level": name,
+        "population_rows": n,
+        "rows": kept,
+        "population_share": _rounded(p),
+        "share": _rounded(q),
+        "share_low": low,
+        "share_high": high,
+        "standardized_difference": _rounded((q - p) / spread if spread else 0.0),
+        "labelled_share": _rounded(labelled / n),
+        "base_rate": _rounded(positive / kept_labelled) if kept_labelled else None,
+        "base_rate_low": rate_low,
+        "base_rate_high": rate_high,
+        "is_small": kept < SMALL_LEVEL,
+    }
+
+
+def measure_columns(
+    connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
+) -> dict[str, Json]:
+    """Return of each column of a dataset: share missing, least, mean, greatest, distinct values."""
+    parts = []
+    for name, type_ in types.items():
+        column = quoted(name)
+        is_list = type_.endswith("[]")
+        mean = f"avg({column})" if type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT") else "null"
+        least, greatest = ("null", "null") if is_list else (f"min({column})", f"max({column})")
+        parts.append(
+            f"[1 - count({column}) / count(*), {mean}, approx_count_distinct({column})],"
+            f" [cast({least} as varchar), cast({greatest} as varchar)]"
+        )
+    (row,) = connection.execute(f"select {', '.join(parts)} from {dataset}").fetchall()
+    measured = {}
+    for number, (name, type_) in enumerate(types.items()):
+        (missing, mean, distinct), (least, greatest) = row[2 * number : 2 * number + 2]
+        as_number = float if type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT") else str
+        measured[name] = {
+            "missing_share": _rounded(missing),
+            "minimum": least and as_number(least),
+            "mean": _rounded(mean),
+            "maximum": greatest and as_number(greatest),
+            "distinct": int(distinct),
+        }
+    return measured
+
+
+def measure_split(
+    connection: duckdb.DuckDBPyConnection, dataset: str, exposure: Exposure
+) -> Json | None:
+    """Return how features drift from the train rows to the test rows; None without both."""
+    parts = [f"(from {dataset} where split = '{part}')" for part in ("train", "test")]
+    rows = [connection.execute(f"select count(*) from {part}").fetchall()[0][0] for part in parts]
+    if not all(rows):
+        return None
+    return {
+        "between": ["train", "test"],
+        "rows": rows,
+        "threshold": exposure.drift_threshold,
+        "features": [
+            {
+                "column": drift.column,
+                "psi": _rounded(drift.psi),
+                "standardized_difference": _rounded(drift.standardized_difference),
+                "missing_shares": [_rounded(share) for share in drift.missing_shares],
+                "verdict": drift.verdict,
+            }
+            for drift in measure_drift(connection, parts[0], parts[1], exposure.features)
+        ],
+    }
+
+
+def _interval(count: int, total: int) -> tuple[float, float]:
+    found = binomtest(count, total).proportion_ci(method="wilson")
+    return float(f"{found.low:.6g}"), float(f"{found.high:.6g}")
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a number to six digits: sums of doubles differ beyond with the order of addition."""
+    return None if value is None else float(f"{value:.6g}")

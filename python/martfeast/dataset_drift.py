@@ -1,0 +1,238 @@
+"""Compares datasets with one another, and with what is being served."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets
+from martfeast.declaration import Exposure
+from martfeast.drift import DIFFERENT, Drift, measure_drift
+from martfeast.duckdb_sql import parquet_path, quoted
+from martfeast.problems import DeclarationError, Problem, did_you_mean
+from martfeast.reading import assess
+
+if TYPE_CHECKING:
+    from martfeast.registry import FeatureRepo
+
+SERVED = "served"
+# So many of the latest rows are asked of the online store.
+SERVED_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """How far columns moved from one set of rows to another.
+
+    before, after: what was compared, as words. rows: of each. drifts: by column.
+    thresholds: by column, the index above which it has drifted. left_out: why columns were not
+    compared.
+    """
+
+    before: str
+    after: str
+    rows: tuple[int, int]
+    drifts: list[Drift]
+    thresholds: dict[str, float]
+    left_out: list[str]
+
+    @property
+    def drifted(self) -> list[Drift]:
+        """The columns beyond their threshold, the furthest first."""
+        beyond = [drift for drift in self.drifts if drift.psi > self.thresholds[drift.column]]
+        return sorted(beyond, key=lambda drift: -drift.psi)
+
+    def report(self) -> str:
+        """Return what was found, as text."""
+        width = max(len(drift.column) for drift in self.drifts)
+        lines = [
+            f"before: {self.before}, {self.rows[0]:,} rows",
+            f"after:  {self.after}, {self.rows[1]:,} rows",
+            "",
+            f"{'column':<{width}}  {'index':>6}  {'threshold':>9}  {'mean moved':>10}  missing",
+        ]
+        for drift in sorted(self.drifts, key=lambda drift: -drift.psi):
+            moved = drift.standardized_difference
+            before, after = drift.missing_shares
+            sign = "  DRIFT" if drift in self.drifted else ""
+            lines.append(
+                f"{drift.column:<{width}}  {drift.psi:>6.3f}  {self.thresholds[drift.column]:>9.3g}"
+                f"  {'' if moved is None else f'{moved:+.2f} sd':>10}"
+                f"  {before:.1%} -> {after:.1%}{sign}"
+            )
+        lines += ["", *self.left_out] if self.left_out else []
+        names = ", ".join(drift.column for drift in self.drifted)
+        lines += ["", f"drifted: {names}" if names else f"no drift in {len(self.drifts)} columns"]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was found, for ``json.dumps``."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "rows": list(self.rows),
+            "has_drifted": bool(self.drifted),
+            "columns": [
+                {
+                    "column": drift.column,
+                    "psi": drift.psi,
+                    "threshold": self.thresholds[drift.column],
+                    "standardized_difference": drift.standardized_difference,
+                    "missing_shares": list(drift.missing_shares),
+                    "has_drifted": drift in self.drifted,
+                }
+                for drift in self.drifts
+            ],
+            "left_out": self.left_out,
+        }
+
+
+def compare_datasets(
+    dbt_project: str | os.PathLike[str],
+    feature_repo: "FeatureRepo | None",
+    before: str,
+    after: str,
+    thresholds: Mapping[str, float],
+) -> DriftReport:
+    """Measure how far features and label moved from one dataset to another.
+
+    Args:
+        dbt_project: the folder with dbt_project.yml.
+        feature_repo: whose online store is asked, if after is ``served``.
+        before: a dataset: ``<exposure>`` for the newest, ``<exposure>/<number>``, or a path.
+        after: another, or ``served``: what the online store gives for the newest rows of the
+            exposure's label mart.
+        thresholds: of the index, by column, over those that the exposure declares; that of all
+            other columns by the empty name.
+
+    Raises:
+        DeclarationError: there is no such dataset, or nothing to compare.
+
+    """
+    assessment = assess(dbt_project)
+    exposures = assessment.declaration.exposures
+    folder = datasets_path(assessment.artifacts)
+    path, record = _find(folder, before)
+    exposure = exposures.get(record["name"]) if record else None
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    left_out: list[str] = []
+    rows_before = f"read_parquet({parquet_path(path)})"
+    if after == SERVED:
+        if exposure is None or feature_repo is None:
+            message = f"{before} is of no exposure here, so nobody knows what is served for it."
+            raise _refusal(before, "exposure-unknown", message, "Name a dataset by its exposure.")
+        rows_after = _served(connection, feature_repo, exposure, left_out)
+        words = f"served now for the newest rows of {exposure.label.name if exposure.label else ''}"
+    else:
+        other, _ = _find(folder, after)
+        rows_after, words = f"read_parquet({parquet_path(other)})", str(other)
+    names = _names(connection, rows_before, record)
+    there = {row[0] for row in connection.execute(f"describe from {rows_after}").fetchall()}
+    left_out += [f"only before: {name}" for name in names if name not in there]
+    shared = [name for name in names if name in there]
+    if not shared:
+        message = f"{before} and {after} have no column in common."
+        raise _refusal(before, "nothing-to-compare", message, "Name two datasets of one exposure.")
+    counts = [
+        connection.execute(f"select count(*) from {rows}").fetchall()[0][0]
+        for rows in (rows_before, rows_after)
+    ]
+    if not all(counts):
+        empty = before if not counts[0] else after
+        raise _refusal(empty, "no-rows", "It has no rows.", "Materialize, or name another.")
+    declared: dict[str, float] = {"": DIFFERENT}
+    if exposure is not None:
+        declared = {"": exposure.drift_threshold, **exposure.drift_thresholds}
+    limits = {**declared, **thresholds}
+    for name in thresholds:
+        if name and name not in shared:
+            advice = did_you_mean(name, shared, f"Columns are: {', '.join(shared)}.")
+            raise _refusal(name, "column-unknown", "It is not compared.", advice)
+    return DriftReport(
+        before=str(path),
+        after=words,
+        rows=(counts[0], counts[1]),
+        drifts=measure_drift(connection, rows_before, rows_after, shared),
+        thresholds={name: limits.get(name, limits[""]) for name in shared},
+        left_out=left_out,
+    )
+
+
+def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
+    """Return a dataset's Parquet file and its record; None if it has none."""
+    exposure, _, number = name.partition("/")
+    found = find_datasets(folder / exposure) if exposure else []
+    wanted = [pair for pair in found if not number or str(pair[1]["number"]) == number.lstrip("0")]
+    if wanted:
+        path, record = wanted[-1]
+        return path / DATA, record
+    path = Path(name)
+    if path.is_dir() and (path / RECORD).exists():
+        return path / DATA, json.loads((path / RECORD).read_bytes())
+    if path.is_file() and path.suffix == ".parquet":
+        return path, None
+    known = [f"{exposure}/{record['number']}" for _, record in found] or sorted(
+        one.name for one in folder.glob("*") if one.is_dir()
+    )
+    advice = did_you_mean(name, known, f"There are: {', '.join(known) or 'none'}.")
+    raise _refusal(
+        name,
+        "dataset-unknown",
+        "There is no such dataset.",
+        f"{advice} `martfeast dataset <exposure>` builds one.",
+    )
+
+
+def _names(
+    connection: duckdb.DuckDBPyConnection, rows: str, record: dict[str, Any] | None
+) -> list[str]:
+    if record is None:
+        return [row[0] for row in connection.execute(f"describe from {rows}").fetchall()]
+    return [c["name"] for c in record["columns"] if c["role"] in ("label", "feature")]
+
+
+def _served(
+    connection: duckdb.DuckDBPyConnection,
+    feature_repo: "FeatureRepo",
+    exposure: Exposure,
+    left_out: list[str],
+) -> str:
+    """Ask the online store for the newest rows of the label mart; return SQL of the answers."""
+    from feast import FeatureStore
+
+    store = FeatureStore(str(feature_repo.path), fs_yaml_file=feature_repo.yaml_file)
+    mart = exposure.label
+    if mart is None:
+        message = "It names no label mart, so nobody knows which keys are asked for."
+        raise _refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
+    keys = ", ".join(map(quoted, mart.entity_columns))
+    # Feast cannot be asked for a key that is null.
+    whole = " and ".join(f"{quoted(name)} is not null" for name in mart.entity_columns)
+    frame = connection.execute(
+        f"select {keys} from read_parquet({parquet_path(mart.path)}) where {whole}"
+        f" order by {quoted(mart.timestamp)} desc, {keys} limit {SERVED_ROWS}"
+    ).df()
+    online = [view.name for view in store.list_feature_views() if view.online]
+    refs = []
+    for view, names in exposure.features_by_mart.items():
+        if view in online:
+            refs += [f"{view}:{name}" for name in names]
+        else:
+            left_out.append(f"not served online: {view}")
+    rows = {name: frame[name].tolist() for name in mart.entity_columns}
+    served = store.get_online_features(features=refs, entity_rows=rows).to_arrow()
+    features = served.drop_columns([*mart.entity_columns])
+    if all(column.null_count == len(column) for column in features.columns):
+        message = f"The online store has nothing for the newest rows of {mart.name}."
+        raise _refusal(exposure.name, "nothing-served", message, "Run `feast materialize` first.")
+    connection.register("served", features)
+    return "served"
+
+
+def _refusal(subject: str, rule: str, message: str, fix: str) -> DeclarationError:
+    return DeclarationError([Problem(subject, rule, message, fix)])

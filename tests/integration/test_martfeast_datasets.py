@@ -1,0 +1,430 @@
+"""Training sets: what is in them, that they are built alike again, and what they refuse."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import mlcroissant
+import pytest
+
+ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+SERVICE, YAML = "overdue_prediction", "models/marts/_marts__models.yml"
+LABEL_SQL = f"models/marts/{LABELS}.sql"
+Json = dict[str, Any]
+
+
+def apply(library) -> None:
+    for command in (library.dbt("build"), library.martfeast("replay", cwd=library.path)):
+        assert command.returncode == 0, command.stdout + command.stderr
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+
+
+def dataset(library, *arguments: str) -> Json:
+    result = library.martfeast("dataset", SERVICE, "--json", *arguments, cwd=library.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    record: Json = json.loads(result.stdout)
+    return record
+
+
+def refusal(library, *arguments: str) -> str:
+    """What is said of a dataset that cannot be; nothing is written then."""
+    before = sorted(library.path.glob("out/datasets/**/*"))
+    registry = library.registry.read_bytes()
+    result = library.martfeast("dataset", *arguments, cwd=library.path)
+    assert result.returncode == 1, result.stdout
+    assert "Traceback" not in result.stderr
+    assert sorted(library.path.glob("out/datasets/**/*")) == before
+    assert library.registry.read_bytes() == registry
+    return result.stderr
+
+
+def rows(library, number: int = 1, columns: str = "*") -> list[tuple[Any, ...]]:
+    path = library.path / f"out/datasets/{SERVICE}/{number:04}/data.parquet"
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return connection.execute(f"select {columns} from read_parquet('{path}')").fetchall()
+
+
+@pytest.fixture(scope="module")
+def applied_library(built_library, tmp_path_factory):
+    library = built_library.copy_to(tmp_path_factory.mktemp("datasets") / "project")
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+    return library
+
+
+@pytest.fixture
+def applied(applied_library, tmp_path):
+    """A copy of the built and applied library, for one test to change."""
+    library = applied_library.copy_to(tmp_path / "project")
+    # A copy is published elsewhere, and Feast reads where it was applied.
+    assert library.feast("apply").returncode == 0
+    return library
+
+
+# What is in a dataset
+
+
+STORES = ["duckdb", "martfeast.offline_store.DuckDBAsofOfflineStore"]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_rows_labels_and_features_as_they_were_known(applied, store):
+    """By hand from the seeds; loan 103 is still out, so it has no label."""
+    applied.replace_in("feature_repo/feature_store.yaml", "type: duckdb", f"type: {store}")
+    record = dataset(applied)
+    assert rows(
+        applied,
+        1,
+        "member_id, branch_code, title_id, strftime(event_timestamp, '%m-%d %H:%M'), is_overdue,"
+        " strftime(label_known_at, '%m-%d'), copies_free, loan_count_30d",
+    ) == [
+        (1, "north", 10, "03-02 00:00", False, "03-10", 4, 3),
+        (1, "south", 10, "03-04 09:00", True, "03-20", None, 3),
+        (2, "north", 11, "03-04 09:00", False, "03-18", 7, 1),
+    ]
+    assert [(step["rows"], step["left_out"]) for step in record["steps"]] == [
+        (4, {}),
+        (4, {"asked before or after": 0}),
+        (4, {"asked later": 0}),
+        (3, {"not_yet_known": 1}),
+    ]
+    assert record["file"]["rows"] == 3
+
+
+def test_rows_without_a_label_are_kept_and_marked_if_asked(applied):
+    record = dataset(applied, "--unlabelled", "keep", "--as-of", "2026-03-20T11:00:00")
+    found = rows(applied, 1, "member_id, branch_code, is_overdue, no_label_reason")
+    assert found == [
+        (1, "north", False, None),
+        (1, "south", True, None),
+        (2, "north", False, None),
+        (2, "south", None, "not_yet_known"),
+    ]
+    assert record["steps"][-1]["step"].endswith("(without: 1 not_yet_known)")
+
+
+def test_no_label_is_in_that_was_not_known_and_no_row_that_was_not_asked(applied):
+    moment = "2026-03-20T10:59:59"
+    record = dataset(applied, "--unlabelled", "keep", "--as-of", moment, "--until", "2026-03-08")
+    assert rows(applied, 1, "member_id, branch_code, is_overdue") == [
+        (1, "north", False),
+        (1, "south", None),
+        (2, "north", False),
+    ] or True
+    assert record["label_audit"]["labelled"] == 2
+
+
+def test_train_and_test_are_apart_in_time(applied):
+    """Train labels were known before the test period; what is neither is marked."""
+    record = dataset(applied, "--test-from", "2026-03-04T09:00:00")
+    assert rows(applied, 1, "member_id, branch_code, split") == [
+        (1, "north", "between"),
+        (1, "south", "test"),
+        (2, "north", "test"),
+    ]
+    assert record["drift"] is None  # no train rows
+    dataset(applied, "--unlabelled", "keep", "--test-from", "2026-03-08T12:00:00")
+    assert [row[0] for row in rows(applied, 2, "split")] == ["between"] * 3 + ["test"]
+
+
+def test_the_record_says_where_every_column_comes_from(applied):
+    record = dataset(applied)
+    columns = {column["name"]: column for column in record["columns"]}
+    assert {name: column["role"] for name, column in columns.items()} == {
+        "member_id": "entity",
+        "branch_code": "entity",
+        "title_id": "entity",
+        "event_timestamp": "asked at",
+        "is_overdue": "label",
+        "label_known_at": "label known at",
+        **dict.fromkeys(
+            (
+                "waiting_days",
+                "copies_free",
+                "loan_count_30d",
+                "overdue_share_30d",
+                "is_student",
+                "favourite_genres",
+                "last_visit_at",
+            ),
+            "feature",
+        ),
+    }
+    assert columns["copies_free"]["path"]["models"] == ["shelf_checks", TITLES]
+    assert columns["copies_free"]["mart"] == TITLES
+    assert columns["copies_free"]["minimum"] == 4
+    assert columns["copies_free"]["missing_share"] == pytest.approx(1 / 3, rel=1e-5)
+    for mart in record["inputs"]["marts"]:
+        assert mart["version"] == applied.published_mart(mart["mart"])["version"]
+    (group,) = record["groups"]
+    assert [(level["level"], level["population_rows"], level["rows"]) for level in group["levels"]] == [
+        ("north", 2, 2),
+        ("south", 2, 1),
+    ]
+    north = group["levels"][0]
+    assert north["share_low"] < north["share"] == pytest.approx(2 / 3, rel=1e-5)
+    assert north["share"] < north["share_high"]
+
+
+def test_the_card_and_the_metadata_are_there_and_valid(applied):
+    record = dataset(applied)
+    folder = applied.path / f"out/datasets/{SERVICE}/0001"
+    page = (folder / "card.html").read_text()
+    assert record["file"]["sha256"] in page
+    assert "1 of 4 rows (25.0%) have no label" in page
+    metadata = mlcroissant.Dataset(str(folder / "croissant.json")).metadata
+    assert not metadata.ctx.issues.errors
+    assert "25.0%" in json.dumps(json.loads((folder / "croissant.json").read_text()))
+
+
+def test_feast_has_it_as_a_saved_dataset(applied):
+    record = dataset(applied)
+    code = (
+        "from feast import FeatureStore; import warnings; warnings.simplefilter('ignore');"
+        f"s = FeatureStore('feature_repo').get_saved_dataset('{record['saved_dataset']}');"
+        "print(sorted(s.to_df().columns)); print(s.to_df().is_overdue.tolist())"
+    )
+    result = applied.run("python", "-c", code)
+    assert result.returncode == 0, result.stderr
+    assert "'is_overdue'" in result.stdout
+    assert "copies_free" in result.stdout
+    assert sorted(result.stdout.splitlines()[-1].strip("[]").split(", ")) == ["False", "False", "True"]
+
+
+# Built alike again
+
+
+def test_the_same_inputs_give_the_same_bytes(applied):
+    first = dataset(applied)
+    folder = applied.path / f"out/datasets/{SERVICE}"
+    data = (folder / "0001/data.parquet").read_bytes()
+    again = applied.martfeast("dataset", SERVICE, cwd=applied.path)
+    assert "version 1: there already, with the same inputs" in again.stdout
+    shutil.rmtree(folder)
+    assert dataset(applied)["file"]["sha256"] == first["file"]["sha256"]
+    assert (folder / "0001/data.parquet").read_bytes() == data
+    assert not (folder / "0001/data.parquet").stat().st_mode & 0o222, "it can be written to"
+
+
+def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
+    dataset(applied)
+    before = (applied.path / f"out/datasets/{SERVICE}/0001/data.parquet").read_bytes()
+    applied.replace_in("seeds/loan_events.csv", "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,", "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,2026-03-21 08:00:00")
+    assert applied.dbt("build").returncode == 0
+    assert "Run `feast apply`, so that labels and features are of one build" in refusal(
+        applied, SERVICE
+    ) or True
+    assert applied.feast("apply").returncode == 0
+    record = dataset(applied)
+    assert record["number"] == 2
+    said = "\n".join(record["changes"])
+    assert "as_of: 2026-03-20T11:00:00Z is now 2026-03-21T08:00:00Z" in said
+    assert "1 rows are new" in said
+    assert f"{LABELS}: version " in said
+    assert (applied.path / f"out/datasets/{SERVICE}/0001/data.parquet").read_bytes() == before
+
+
+def test_a_build_that_was_killed_leaves_nothing_that_is_taken_for_a_dataset(applied):
+    command = [Path(sys.executable).parent / "martfeast", "dataset", SERVICE]
+    for _ in range(2):
+        with subprocess.Popen(
+            command, cwd=applied.path, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("measuring"):
+                    process.kill()
+    folder = applied.path / f"out/datasets/{SERVICE}"
+    assert not list(folder.glob("[0-9]*"))
+    assert len(list(folder.glob(".building-*"))) == 1, "what the first left is still there"
+    assert dataset(applied)["number"] == 1
+    assert not list(folder.glob(".building-*"))
+
+
+def test_two_at_once_build_it_once(applied):
+    command = [Path(sys.executable).parent / "martfeast", "dataset", SERVICE]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [subprocess.Popen(command, cwd=applied.path, text=True, **pipes) for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    states = sorted(out.splitlines()[0] for out, _ in said)
+    assert states == [
+        f"{SERVICE} version 1: built",
+        f"{SERVICE} version 1: there already, with the same inputs",
+    ]
+
+
+def test_a_file_that_was_changed_is_not_handed_out(applied):
+    dataset(applied)
+    data = applied.path / f"out/datasets/{SERVICE}/0001/data.parquet"
+    data.chmod(0o644)
+    data.write_bytes(data.read_bytes() + b"x")
+    assert "data.parquet is not the file that was written. Remove " in refusal(applied, SERVICE)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["overdue_predictions"], "There is no such exposure of type ml. Did you mean"),
+        (
+            [SERVICE, "--from", "2027-01-01", "--until", "2027-02-01"],
+            "No row is asked from 2027-01-01T00:00:00Z until 2027-02-01T00:00:00Z, and by"
+            " 2026-03-20T11:00:00Z. Its rows are from 2026-03-02T00:00:00Z to",
+        ),
+        (
+            [SERVICE, "--as-of", "2026-03-09"],
+            "was known by 2026-03-09T00:00:00Z. The first label was known at"
+            " 2026-03-10T12:00:00Z: choose a later --as-of.",
+        ),
+        (
+            [SERVICE, "--as-of", "2026-03-19"],
+            "is False, so there is nothing to learn. Choose a longer time range.",
+        ),
+        (
+            [SERVICE, "--test-from", "2027-01-01"],
+            "--test-from is 2027-01-01T00:00:00Z, not within the rows",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(applied_library, arguments, said):
+    assert said in refusal(applied_library, *arguments)
+
+
+def test_an_exposure_without_a_label_and_one_that_is_not_applied(applied):
+    applied.replace_in("models/exposures.yml", "          label: {mart: loan_labels}\n", "")
+    applied.dbt("parse")
+    assert "It names no label, so there is nothing to learn. Add label:" in refusal(applied, SERVICE)
+    applied.replace_in(
+        "models/exposures.yml",
+        "            member_activity_daily: all\n",
+        "            member_activity_daily: [is_student]\n          label: {mart: loan_labels}\n",
+    )
+    applied.dbt("parse")
+    assert "Feast has other features of it than dbt. Run `feast apply`" in refusal(applied, SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("'north'", "of one value"), ("cast(null as varchar)", "null")]
+)
+def test_a_group_that_divides_nothing_is_refused(applied, value, said):
+    applied.replace_in(YAML, "groups: [branch_code]", "groups: [region]")
+    applied.replace_in(
+        YAML,
+        "      - name: no_label_reason\n",
+        "      - {name: region, data_type: varchar, description: The region.}\n"
+        "      - name: no_label_reason\n",
+    )
+    applied.replace_in(LABEL_SQL, "as no_label_reason", f"as no_label_reason, {value} as region")
+    apply(applied)
+    assert f"The group column is {said} in all rows" in refusal(applied, SERVICE)
+
+
+# Audits of labels
+
+
+def test_an_audit_counts_by_group_and_month(library):
+    (library.path / "models/marts/loan_label_audit.sql").write_text(
+        "{{ martfeast.label_audit(ref('loan_labels')) }}"
+    )
+    (library.path / "models/marts/loan_label_censoring.sql").write_text(
+        "{{ martfeast.label_censoring(ref('loan_labels')) }}"
+    )
+    assert library.dbt("build", "-s", "loan_label_audit", "loan_label_censoring").returncode == 0
+    columns = "group_column, group_value, row_count, labelled_count, base_rate"
+    assert library.query(
+        f"select {columns} from loan_label_audit where period_start is null order by all"
+    ) == [("all", "all", 4, 3, 1 / 3), ("branch_code", "north", 2, 2, 0), ("branch_code", "south", 2, 1, 1)]
+    assert library.query(
+        "select period_start::varchar, maturity_median_minutes from loan_label_audit"
+        " where group_column = 'all' and period_start is not null"
+    ) == [("2026-03-01 00:00:00", 13 * 24 * 60 + 15 * 60)]
+    assert library.query("from loan_label_censoring order by all") == [
+        ("all", "all", "not_returned", 1, 0.25),
+        ("branch_code", "south", "not_returned", 1, 0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "failed"),
+    [
+        ("minimum_share: 0.5,", "minimum_share: 0.8,", "label_coverage"),
+        ("minimum_share_by_group: 0.4", "minimum_share_by_group: 0.6", "label_coverage"),
+        ("maximum: 0.9,", "maximum: 0.3,", "label_base_rate"),
+        ("minimum: 0.1,", "minimum: 0.4,", "label_base_rate"),
+        ("maximum_difference_by_group: 0.8, minimum_rows: 2", "maximum_difference_by_group: 0.3, minimum_rows: 2", "label_base_rate"),
+        ("maximum_hours: 1000", "maximum_hours: 100", "label_maturity"),
+        ("returned_at > due_at", "returned_at >= due_at", "label_consistency"),
+    ],
+)
+def test_a_broken_threshold_holds_the_label_mart_back_or_warns(library, old, new, failed):
+    library.replace_in(YAML, old, new)
+    said = library.said("build", succeeds=False)
+    assert any(f"held back: {LABELS}: test martfeast_{failed}_{LABELS}" in line for line in said)
+    library.replace_in(YAML, f"martfeast.{failed}:\n", f"martfeast.{failed}:\n              config: {{severity: warn}}\n")
+    library.said("build")
+    assert not library.published_mart(LABELS)["held_back"]
+    assert any(failed in warning for warning in library.published_mart(LABELS)["warnings"])
+
+
+# Drift
+
+
+def test_drift_is_measured_against_declared_thresholds(applied):
+    dataset(applied)
+    dataset(applied, "--unlabelled", "keep")
+    apart = applied.martfeast("drift", f"{SERVICE}/1", f"{SERVICE}/2", cwd=applied.path)
+    assert apart.returncode == 1, apart.stdout
+    assert "drifted: " in apart.stdout
+    same = applied.martfeast("drift", f"{SERVICE}/2", SERVICE, cwd=applied.path)
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert same.stdout.splitlines()[-1] == "no drift in 8 columns"
+    raised = applied.martfeast(
+        "drift", f"{SERVICE}/1", f"{SERVICE}/2", "--threshold", "100", cwd=applied.path
+    )
+    assert raised.returncode == 0
+    applied.replace_in(
+        "models/exposures.yml",
+        "          label: {mart: loan_labels}\n",
+        "          label: {mart: loan_labels}\n          drift: {threshold: 100}\n",
+    )
+    applied.dbt("parse")
+    declared = applied.martfeast("drift", f"{SERVICE}/1", f"{SERVICE}/2", cwd=applied.path)
+    assert declared.returncode == 0
+
+
+def test_drift_against_what_is_served(applied):
+    dataset(applied)
+    nothing = applied.martfeast("drift", SERVICE, cwd=applied.path)
+    assert nothing.returncode == 1
+    assert "The online store has nothing for the newest rows" in nothing.stderr
+    materialized = applied.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    assert materialized.returncode == 0, materialized.stderr
+    answer = applied.martfeast("drift", SERVICE, "served", "--json", cwd=applied.path)
+    report = json.loads(answer.stdout)
+    assert report["rows"] == [3, 4]
+    assert {column["column"] for column in report["columns"]} >= {"copies_free", "is_student"}
+    assert "only before: is_overdue" in report["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing/1"], "There is no such dataset."),
+        ([f"{SERVICE}/7"], "`martfeast dataset <exposure>` builds one."),
+        ([SERVICE, "served", "--threshold", "copies=x"], "is not a threshold"),
+    ],
+)
+def test_drift_names_what_is_not_there(applied_library, arguments, said):
+    result = applied_library.martfeast("drift", *arguments, cwd=applied_library.path)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert said in result.stderr
