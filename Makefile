@@ -20,7 +20,7 @@ DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
 STAMPS := data/stamps
 BUILT := target/manifest.json data/warehouse.duckdb data/published/current.json
-REPORT := $(addprefix data/report/,report.json report.md calibration.png precision_recall.png)
+REPORT := $(addprefix data/report/,report.json report.md fairness.json fairness.md calibration.png precision_recall.png)
 DBT_FILES := dbt_project.yml profiles.yml packages.yml \
 	$(shell find models macros seeds tests/data_tests python/martfeast/dbt_package -type f)
 FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml python/martfeast/*.py)

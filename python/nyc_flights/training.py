@@ -2,7 +2,8 @@
 
 ``python -m nyc_flights.training`` reads the spine and its labels from the published label mart,
 asks Feast for the features of the service ``late_arrival_prediction`` as of each prediction time,
-and writes ``data/report/``: report.json, report.md, calibration.png and precision_recall.png.
+and writes ``data/report/``: report.json, report.md, calibration.png, precision_recall.png, and how
+evenly the model serves the groups of the label mart, fairness.json and fairness.md.
 
 The test set is the last quarter of the year. The model learns from labels that were known when that
 quarter began, so no arrival is used before it happened.
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 from feast import FeatureStore
 from feast.errors import FeatureServiceNotFoundException
+from martfeast.fairness import FairnessReport, judge_fairness
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -39,6 +41,8 @@ from matplotlib import pyplot as plt
 PROJECT = Path(__file__).parents[2]
 SERVICE = "late_arrival_prediction"
 TEST_FROM = pd.Timestamp("2013-10-01", tz="UTC")
+MODEL = "gradient boosting"
+FEWEST_FLIGHTS = 500
 Scores = NDArray[np.float64]
 
 
@@ -48,12 +52,14 @@ class TrainingSet:
 
     features: one numeric column per feature, in the feature service's order.
     labels: 1 for a late arrival, 0 otherwise. carriers: the carrier of each row, for the baseline.
+    groups: what to judge fairness by, one column per group column of the label mart.
     is_train: True where the label was known when the test period began.
     """
 
     features: pd.DataFrame
     labels: "pd.Series[int]"
     carriers: "pd.Series[str]"
+    groups: pd.DataFrame
     is_train: "pd.Series[bool]"
 
 
@@ -66,17 +72,24 @@ def read_spine(mart: martfeast.Mart, row_count: int) -> pd.DataFrame:
             are fewer.
 
     Returns:
-        The entity columns, the timestamp, the label (0 or 1) and when it was known; times in UTC.
+        The entity columns, the group columns as text, the timestamp, the label (0 or 1) and when it
+        was known; times in UTC.
 
     """
     assert mart.label is not None
     keys = ", ".join(mart.entity_columns)
+    groups = [
+        f"cast({column} as varchar) as {column},"
+        for column in mart.label.groups
+        if column not in mart.entity_columns
+    ]
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         return connection.execute(
             f"""
             select
                 {keys},
+                {" ".join(groups)}
                 {mart.timestamp} at time zone 'UTC' as {mart.timestamp},
                 cast({mart.label.column} as integer) as label,
                 {mart.label.known_at} at time zone 'UTC' as label_known_at
@@ -104,6 +117,7 @@ def build_training_set(
         The training set, in the order of prediction times.
 
     """
+    assert mart.label is not None
     spine = read_spine(mart, row_count)
     entity_rows = spine[[*mart.entity_columns, mart.timestamp]]
     # Feast may reorder rows; the keys and the prediction time find each row's label again.
@@ -123,16 +137,18 @@ def build_training_set(
         features=joined[exposure.features].astype("float64"),
         labels=joined["label"],
         carriers=joined["carrier_code"],
+        groups=joined[mart.label.groups],
         is_train=is_train,
     )
 
 
-def predict(training_set: TrainingSet) -> dict[str, Scores]:
+def predict(training_set: TrainingSet) -> tuple[dict[str, Scores], float]:
     """Fit the model and two baselines on the train rows; score the test rows.
 
     Returns:
         The predicted probability of a late arrival for each test row, by the name of the predictor:
-        the base rate of the train rows, the carrier's rate in them, and gradient boosting.
+        the base rate of the train rows, the carrier's rate in them, and gradient boosting. And the
+        model's threshold: it flags as large a share of the train rows as are late among them.
 
     """
     train, test = training_set.is_train, ~training_set.is_train
@@ -142,14 +158,16 @@ def predict(training_set: TrainingSet) -> dict[str, Scores]:
     model = HistGradientBoostingClassifier(
         max_iter=200, learning_rate=0.06, max_leaf_nodes=31, min_samples_leaf=50, random_state=13
     ).fit(training_set.features[train], labels)
-    return {
+    train_scores = model.predict_proba(training_set.features[train])[:, 1]
+    predictions = {
         "base rate": np.full(int(test.sum()), base_rate),
         "carrier average": training_set.carriers[test]
         .map(carrier_rates)
         .fillna(base_rate)
         .to_numpy(),
-        "gradient boosting": model.predict_proba(training_set.features[test])[:, 1],
+        MODEL: model.predict_proba(training_set.features[test])[:, 1],
     }
+    return predictions, float(np.quantile(train_scores, 1 - base_rate))
 
 
 def judge(labels: "pd.Series[int]", predictions: dict[str, Scores]) -> dict[str, dict[str, float]]:
@@ -167,7 +185,7 @@ def judge(labels: "pd.Series[int]", predictions: dict[str, Scores]) -> dict[str,
 
 def draw(folder: Path, labels: "pd.Series[int]", predictions: dict[str, Scores]) -> None:
     """Write calibration.png and precision_recall.png."""
-    model = predictions["gradient boosting"]
+    model = predictions[MODEL]
     observed, predicted = calibration_curve(labels, model, n_bins=10, strategy="quantile")
     figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfectly calibrated")
@@ -217,7 +235,9 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
         "",
         "![Calibration](calibration.png) ![Precision and recall](precision_recall.png)",
         "",
-        "Cancelled and diverted flights have no label and are in neither set.",
+        "Cancelled and diverted flights have no label and are in neither set. What that hides,"
+        " and how evenly the model serves carriers, airports and other groups:"
+        " [fairness.md](fairness.md) (and fairness.json).",
         "",
         f"Features, all from the Feast feature service `{SERVICE}`:",
         "",
@@ -225,6 +245,119 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
     ]
     (folder / "report.md").write_text("\n".join(lines) + "\n")
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def count_missing_labels(mart: martfeast.Mart) -> pd.DataFrame:
+    """Count the test period's flights without a label, in each level of each group column.
+
+    A cancelled or diverted flight is worse than late, and yet not counted as late. Had all of them
+    been on time, or all late, the late share of all scheduled flights would be at its bounds.
+
+    Args:
+        mart: the label mart; all its rows from TEST_FROM on are counted.
+
+    Returns:
+        One row per group column and level (a null one is "(none)"), most missing first: scheduled,
+        late, cancelled, diverted, missing (all without a label), as flights; missing_share and the
+        bounds late_share_low and late_share_high, of scheduled; late_share, of those with a label,
+        null if there are none.
+
+    """
+    label = mart.label
+    assert label is not None
+    counts = " union all ".join(
+        f"""
+        select
+            '{column}' as group_column,
+            coalesce(cast({column} as varchar), '(none)') as level,
+            count(*) as scheduled,
+            count(*) filter ({label.column}) as late,
+            count(*) filter ({label.missing_reason} = 'cancelled') as cancelled,
+            count(*) filter ({label.missing_reason} = 'diverted') as diverted,
+            count(*) filter ({label.column} is null) as missing
+        from test_period
+        group by all
+        """
+        for column in label.groups
+    )
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"""
+            with test_period as (
+                select * from read_parquet($path) where {mart.timestamp} >= $test_from
+            )
+            select
+                *,
+                missing / scheduled as missing_share,
+                late / scheduled as late_share_low,
+                (late + missing) / scheduled as late_share_high,
+                late / nullif(scheduled - missing, 0) as late_share
+            from ({counts})
+            order by group_column, missing_share desc, level
+            """,
+            {"path": str(mart.path), "test_from": TEST_FROM.tz_localize(None)},
+        ).df()
+
+
+def write_fairness(folder: Path, fairness: FairnessReport, missing: pd.DataFrame) -> None:
+    """Write fairness.json, and fairness.md to read.
+
+    missing: from count_missing_labels.
+    """
+    whole = missing.groupby("group_column", sort=False).sum(numeric_only=True).iloc[0]
+    large = missing[missing["scheduled"] >= FEWEST_FLIGHTS]
+    worst = large.groupby("group_column", sort=False).head(1)
+    lines = [
+        "# Late arrivals: how evenly the example model serves",
+        "",
+        f"Judged on the test flights, from {TEST_FROM:%Y-%m-%d}, that arrived. A true label is a"
+        f" late arrival. A flight is flagged from a score of {fairness.threshold:.3f}: above it are"
+        " as large a share of the train flights as were late.",
+        "",
+        *(f"- {sentence}" for sentence in fairness.sentences()),
+        "",
+        "## Flights that never get a label",
+        "",
+        f"Of {whole.scheduled:,.0f} flights scheduled in the test period, {whole.cancelled:,.0f}"
+        f" were cancelled and {whole.diverted:,.0f} diverted: {whole.missing / whole.scheduled:.1%}"
+        " never get a label. The model learns from and is judged on flights that arrived, so"
+        " everything above is about those. For a passenger a cancelled flight is worse than a late"
+        " one, and it counts as neither late nor missed by the model. The late share of all"
+        " scheduled flights lies between two bounds: had every flight without a label been on"
+        " time, and had every one been late.",
+        "",
+        *(
+            f"- {row.group_column}: {row.level} loses the largest share, {row.missing:,} of"
+            f" {row.scheduled:,} ({row.missing_share:.1%}; {row.cancelled:,} cancelled,"
+            f" {row.diverted:,} diverted). Of those that arrived {row.late_share:.1%} were late;"
+            f" of all scheduled it is between {row.late_share_low:.1%} and"
+            f" {row.late_share_high:.1%}."
+            for row in worst.itertuples()
+        ),
+        "",
+        f"Named are levels with {FEWEST_FLIGHTS} scheduled flights or more; here are all:",
+        "",
+        "| group | level | scheduled | cancelled | diverted | without a label | late, of arrived"
+        " | late, of scheduled: at least | at most |",
+        "| --- | --- |" + " ---: |" * 7,
+        *(
+            f"| {row.group_column} | {row.level} | {row.scheduled:,} | {row.cancelled:,}"
+            f" | {row.diverted:,} | {row.missing_share:.1%} | {row.late_share:.1%}"
+            f" | {row.late_share_low:.1%} | {row.late_share_high:.1%} |"
+            for row in missing.itertuples()
+        ),
+        "",
+        "## All levels",
+        "",
+        fairness.as_markdown(),
+    ]
+    # A level of which nothing arrived has no late share.
+    (folder / "fairness.md").write_text("\n".join(lines).replace("nan%", "-"))
+    report = {
+        "fairness": fairness.as_json(),
+        "without_label": json.loads(missing.to_json(orient="records")),
+    }
+    (folder / "fairness.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 def main() -> int:
@@ -265,7 +398,7 @@ def main() -> int:
     print(f"  {len(training_set.labels):,} rows in {time.monotonic() - started:.0f} s", flush=True)
 
     test_labels = training_set.labels[~training_set.is_train]
-    predictions = predict(training_set)
+    predictions, threshold = predict(training_set)
     report = {
         "feature_service": exposure.name,
         "label": f"{mart.name}.{mart.label.column}",
@@ -279,6 +412,14 @@ def main() -> int:
     options.report.mkdir(parents=True, exist_ok=True)
     draw(options.report, test_labels, predictions)
     write_report(options.report, report)
+    fairness = judge_fairness(
+        test_labels,
+        predictions[MODEL],
+        training_set.groups[~training_set.is_train],
+        threshold,
+        FEWEST_FLIGHTS,
+    )
+    write_fairness(options.report, fairness, count_missing_labels(mart))
     print(f"Report: {options.report}/report.md")
     return 0
 

@@ -1,0 +1,52 @@
+"""The example training script: rows without a label, counted by hand."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+from nyc_flights.training import count_missing_labels, read_spine
+
+
+def label_mart(path):
+    """Two carriers after the test period began; UA has a flight before it too."""
+    rows = {
+        "flight_id": [1, 2, 3, 4, 5, 6],
+        "carrier_code": ["UA", "UA", "UA", "UA", "DL", "UA"],
+        "is_aircraft_known": [True, True, False, None, True, True],
+        "predicted_at": [pd.Timestamp("2013-10-01")] * 5 + [pd.Timestamp("2013-09-30 23:59")],
+        "is_late_arrival": [True, False, None, None, False, None],
+        "label_known_at": [pd.Timestamp("2013-10-02")] * 6,
+        "no_label_reason": [None, None, "cancelled", "diverted", None, "cancelled"],
+    }
+    types = {"is_late_arrival": "boolean", "is_aircraft_known": "boolean"}
+    pd.DataFrame(rows).astype(types).to_parquet(path)
+    label = SimpleNamespace(
+        column="is_late_arrival",
+        known_at="label_known_at",
+        missing_reason="no_label_reason",
+        groups=["carrier_code", "is_aircraft_known"],
+    )
+    keys = ["flight_id", "carrier_code"]
+    return SimpleNamespace(path=path, timestamp="predicted_at", entity_columns=keys, label=label)
+
+
+def test_missing_labels_are_counted_and_bound_the_late_share(tmp_path):
+    counts = count_missing_labels(label_mart(tmp_path / "labels.parquet"))
+    by_level = counts.set_index(["group_column", "level"])
+    columns = ["scheduled", "late", "cancelled", "diverted", "missing"]
+    assert by_level[columns].apply(tuple, axis=1).to_dict() == {
+        ("carrier_code", "UA"): (4, 1, 1, 1, 2),
+        ("carrier_code", "DL"): (1, 0, 0, 0, 0),
+        ("is_aircraft_known", "(none)"): (1, 0, 0, 1, 1),
+        ("is_aircraft_known", "false"): (1, 0, 1, 0, 1),
+        ("is_aircraft_known", "true"): (3, 1, 0, 0, 0),
+    }
+    united = by_level.loc["carrier_code", "UA"]
+    assert (united["missing_share"], united["late_share"]) == (0.5, 0.5)
+    assert (united["late_share_low"], united["late_share_high"]) == (0.25, 0.75)
+    assert pd.isna(by_level.loc["is_aircraft_known", "false"]["late_share"])
+
+
+def test_spine_has_the_groups_under_the_names_of_the_counts(tmp_path):
+    spine = read_spine(label_mart(tmp_path / "labels.parquet"), 10).sort_values("flight_id")
+    assert spine["carrier_code"].tolist() == ["UA", "UA", "DL"]
+    assert spine["is_aircraft_known"].tolist() == ["true", "true", "true"]
