@@ -13,6 +13,9 @@ export PATH := $(BIN):$(PATH)
 # What the sample data covers ends with 2013, so loading the online store names its range.
 SERVE_FROM := 2013-12-01T00:00:00
 SERVE_UNTIL := 2014-01-01T00:00:00
+# The example model is judged on flights asked for from here on.
+SERVICE := late_arrival_prediction
+TEST_FROM := 2013-10-01
 
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
@@ -20,7 +23,8 @@ DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
 STAMPS := data/stamps
 BUILT := target/manifest.json data/warehouse.duckdb data/published/current.json
-REPORT := $(addprefix data/report/,report.json report.md fairness.json fairness.md calibration.png precision_recall.png)
+REPORT := $(addprefix data/report/,report.json report.md fairness.json fairness.md calibration.png \
+	precision_recall.png)
 DBT_FILES := dbt_project.yml profiles.yml packages.yml \
 	$(shell find models macros seeds tests/data_tests python/martfeast/dbt_package -type f)
 FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml python/martfeast/*.py)
@@ -56,8 +60,12 @@ replay: land ## martfeast replay: show that no mart ever knew the future
 apply: land ## feast apply: feature views and services from the marts
 	@$(MAKE) --no-print-directory $(STAMPS)/applied
 
+.PHONY: dataset
+dataset: land ## martfeast dataset: the training set, with its card
+	@$(MAKE) --no-print-directory $(STAMPS)/dataset
+
 .PHONY: train
-train: land ## Materialize, build a training set, train and judge the example model
+train: land ## Train and judge the example model, by groups too
 	@$(MAKE) --no-print-directory $(STAMPS)/trained
 
 .PHONY: docs
@@ -148,8 +156,13 @@ $(STAMPS)/materialized: $(STAMPS)/applied $(call missing,feature_repo/data/onlin
 	@cd feature_repo && $(BIN)/feast materialize $(SERVE_FROM) $(SERVE_UNTIL)
 	@touch $@
 
-$(STAMPS)/trained: $(STAMPS)/materialized python/nyc_flights/training.py $(call missing,$(REPORT))
-	$(call say,Training set and example model)
+$(STAMPS)/dataset: $(STAMPS)/materialized $(call missing,data/datasets/$(SERVICE))
+	$(call say,martfeast dataset)
+	@$(BIN)/martfeast dataset $(SERVICE) --test-from $(TEST_FROM)
+	@touch $@
+
+$(STAMPS)/trained: $(STAMPS)/dataset python/nyc_flights/training.py $(call missing,$(REPORT))
+	$(call say,Example model)
 	@$(BIN)/python -m nyc_flights.training
 	@touch $@
 

@@ -369,24 +369,26 @@ class _Builder:
                 f" where {label} is null group by 1 order by 2 desc, 1"
             ).fetchall()
         )
-        steps: list[Json] = [
-            {"step": f"rows of {self.mart.name}", "rows": self.row_count, "left_out": {}},
-            {
-                "step": "asked in the time range",
-                "rows": in_range,
-                "left_out": {"asked before or after": self.row_count - in_range},
-            },
-            {
-                "step": "asked by the as-of moment",
-                "rows": by_then,
-                "left_out": {"asked later": in_range - by_then},
-            },
+        steps: list[tuple[str, int, dict[str, int]]] = [
+            (f"rows of {self.mart.name}", self.row_count, {}),
+            (
+                "asked in the time range",
+                in_range,
+                {"asked at other times": self.row_count - in_range},
+            ),
+            ("asked by the as-of moment", by_then, {"asked later": in_range - by_then}),
         ]
         if self.request.keeps_unlabelled:
             marked = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-            step = f"kept, with or without a label (without: {marked or 'none'})"
-            return [*steps, {"step": step, "rows": by_then, "left_out": {}}]
-        return [*steps, {"step": "with a label", "rows": labelled, "left_out": reasons}]
+            steps.append(
+                (f"kept, with or without a label (without: {marked or 'none'})", by_then, {})
+            )
+        else:
+            steps.append(("with a label", labelled, reasons))
+        return [
+            {"step": step, "rows": rows, "left_out": {why: n for why, n in out.items() if n}}
+            for step, rows, out in steps
+        ]
 
     def _join(self, spine: Path, data: Path) -> None:
         """Join the features through Feast, and write all columns in the spine's order."""

@@ -15,6 +15,7 @@ import jinja2
 import mlcroissant as mlc
 from markupsafe import Markup, escape
 
+from martfeast.drift import DIFFERENT, LOOK
 from martfeast.feature_types import (
     BOOL,
     FLOAT32,
@@ -27,9 +28,6 @@ from martfeast.feature_types import (
 
 Json = dict[str, Any]
 
-# Where the population stability index turns from alike to worth a look to different: the rule of
-# thumb of credit scoring (Siddiqi, Credit Risk Scorecards, 2006).
-LOOK, DIFFERENT = 0.1, 0.25
 VERDICTS = {"alike": "alike", "look": "look closer", "different": "different"}
 _SENTENCE = {**VERDICTS, "look": "worth a closer look"}
 
@@ -402,7 +400,7 @@ def _collection(record: Json) -> str:
         f"Each row is a row of the mart {label['mart']} between {moment(inputs['from'])} and"
         f" {moment(inputs['until'])} (UTC), with {len(features)} features out of"
         f" {len(marts)} marts joined as they were known at the moment in {label['asked_at']}."
-        f" The marts were read as they stood at {moment(inputs['as_of'])}.{test}"
+        f" Labels count that were known by {moment(inputs['as_of'])}.{test}"
     )
 
 

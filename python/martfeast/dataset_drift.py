@@ -225,7 +225,12 @@ def _served(
         else:
             left_out.append(f"not served online: {view}")
     rows = {name: frame[name].tolist() for name in mart.entity_columns}
-    served = store.get_online_features(features=refs, entity_rows=rows).to_arrow()
+    try:
+        served = store.get_online_features(features=refs, entity_rows=rows).to_arrow()
+    except Exception as error:  # whatever an online store raises, if it was never made
+        message = f"The online store cannot be asked: {type(error).__name__}: {error}."
+        fix = "Run `feast apply` and `feast materialize` first."
+        raise _refusal(exposure.name, "nothing-served", message, fix) from error
     features = served.drop_columns([*mart.entity_columns])
     if all(column.null_count == len(column) for column in features.columns):
         message = f"The online store has nothing for the newest rows of {mart.name}."

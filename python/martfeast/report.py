@@ -144,7 +144,7 @@ def dataset_report(dataset: "Dataset") -> str:
     state = "built" if dataset.is_new else "there already, with the same inputs"
     lines = [f"{record['name']} version {record['number']}: {state}"]
     for step in record["steps"]:
-        out = ", ".join(f"{n:,} {reason}" for reason, n in step["left_out"].items() if n)
+        out = ", ".join(f"{n:,} {reason}" for reason, n in step["left_out"].items())
         lines.append(f"  {step['rows']:>13,}  {step['step']}{f' (left out: {out})' if out else ''}")
     if record["limits"]:
         lines += ["", "To know before using it:", *(f"  {limit}" for limit in record["limits"])]

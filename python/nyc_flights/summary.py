@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import martfeast
+from martfeast.dataset import find_datasets
 
 PROJECT = Path(__file__).parents[2]
 
@@ -32,7 +33,9 @@ def summary(project: Path) -> str:
     statuses = Counter((r["unique_id"].split(".")[0], r["status"]) for r in results)
     tests_passed = statuses["test", "pass"] + statuses["unit_test", "pass"]
     tests = sum(n for (kind, _), n in statuses.items() if kind in ("test", "unit_test"))
+    warned = f", {statuses['test', 'warn']} warned" if statuses["test", "warn"] else ""
     report = read_json(project / "data/report/report.json")
+    dataset, record = find_datasets(project / "data/datasets/late_arrival_prediction")[-1]
     landed_rows = sum(file["rows"] for file in landing["files"])
     lines = [
         "",
@@ -40,10 +43,12 @@ def summary(project: Path) -> str:
         "",
         f"  landed    {landed_rows:,} rows in {len(landing['files'])} files",
         f"  built     {statuses['model', 'success']} dbt models;"
-        f" {tests_passed} of {tests} tests passed",
+        f" {tests_passed} of {tests} tests passed{warned}",
         f"  exposed   {len(published)} marts for Feast,"
         f" {sum(mart['row_count'] for mart in published):,} rows:",
         *(f"              {mart['mart']:<36}{mart['row_count']:>9,}" for mart in published),
+        f"  dataset   {record['saved_dataset']}: {record['file']['rows']:,} rows,"
+        f" {record['label_audit']['labelled'] / record['label_audit']['rows']:.1%} of all flights",
         f"  trained   on {report['train_rows']:,} flights, {len(report['features'])} features;"
         f" judged on {report['test_rows']:,} later ones:",
         *(
@@ -53,7 +58,8 @@ def summary(project: Path) -> str:
         ),
         "",
         "  docs      target/static_index.html      (open it in a browser)",
-        "  model     data/report/report.md",
+        f"  dataset   {dataset.relative_to(project)}/card.html",
+        "  model     data/report/report.md, data/report/fairness.md",
         "",
         "Try next, after `source .venv/bin/activate`:",
         "",

@@ -1,19 +1,19 @@
 """Train and judge a model of late arrivals on features from Feast.
 
-``python -m nyc_flights.training`` reads the spine and its labels from the published label mart,
-asks Feast for the features of the service ``late_arrival_prediction`` as of each prediction time,
-and writes ``data/report/``: report.json, report.md, calibration.png, precision_recall.png, and how
-evenly the model serves the groups of the label mart, fairness.json and fairness.md.
+``martfeast dataset late_arrival_prediction --test-from 2013-10-01`` builds the training set.
+``python -m nyc_flights.training`` reads the newest such, and writes ``data/report/``: report.json,
+report.md, calibration.png, precision_recall.png, and how evenly the model serves the groups of the
+label mart, fairness.json and fairness.md.
 
-The test set is the last quarter of the year. The model learns from labels that were known when that
-quarter began, so no arrival is used before it happened.
+The model learns from labels that were known when the test period began, so no arrival is used
+before it happened.
 """
 
 import argparse
 import json
 import sys
-import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ import martfeast
 import matplotlib
 import numpy as np
 import pandas as pd
-from feast import FeatureStore
-from feast.errors import FeatureServiceNotFoundException
+from martfeast.dataset import find_datasets
 from martfeast.fairness import FairnessReport, judge_fairness
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
@@ -40,7 +39,6 @@ from matplotlib import pyplot as plt
 
 PROJECT = Path(__file__).parents[2]
 SERVICE = "late_arrival_prediction"
-TEST_FROM = pd.Timestamp("2013-10-01", tz="UTC")
 MODEL = "gradient boosting"
 FEWEST_FLIGHTS = 500
 Scores = NDArray[np.float64]
@@ -50,95 +48,42 @@ Scores = NDArray[np.float64]
 class TrainingSet:
     """Rows to learn from and to judge on, one per flight and prediction time.
 
-    features: one numeric column per feature, in the feature service's order.
-    labels: 1 for a late arrival, 0 otherwise. carriers: the carrier of each row, for the baseline.
-    groups: what to judge fairness by, one column per group column of the label mart.
+    record: of the dataset that they are from. features: one numeric column per feature, in the
+    feature service's order. labels: 1 for a late arrival, 0 otherwise. groups: what to judge
+    fairness by, one column of texts per group column of the label mart.
     is_train: True where the label was known when the test period began.
     """
 
+    record: dict[str, Any]
     features: pd.DataFrame
     labels: "pd.Series[int]"
-    carriers: "pd.Series[str]"
     groups: pd.DataFrame
     is_train: "pd.Series[bool]"
 
 
-def read_spine(mart: martfeast.Mart, row_count: int) -> pd.DataFrame:
-    """Read labelled rows of a label mart, one per entity keys and prediction time.
+def read_training_set(path: Path, record: dict[str, Any]) -> TrainingSet:
+    """Read the train and test rows of a dataset that ``martfeast dataset`` built with a split.
 
     Args:
-        mart: a label mart, from ``martfeast.read_declaration``.
-        row_count: how many rows to take, spread over the year by a hash of the row; all if there
-            are fewer.
-
-    Returns:
-        The entity columns, the group columns as text, the timestamp, the label (0 or 1) and when it
-        was known; times in UTC.
+        path: the dataset's folder.
+        record: its dataset.json.
 
     """
-    assert mart.label is not None
-    keys = ", ".join(mart.entity_columns)
-    groups = [
-        f"cast({column} as varchar) as {column},"
-        for column in mart.label.groups
-        if column not in mart.entity_columns
-    ]
+    groups = record["inputs"]["groups"]
+    as_texts = ", ".join(f"cast({name} as varchar) as {name}" for name in groups)
     with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        return connection.execute(
-            f"""
-            select
-                {keys},
-                {" ".join(groups)}
-                {mart.timestamp} at time zone 'UTC' as {mart.timestamp},
-                cast({mart.label.column} as integer) as label,
-                {mart.label.known_at} at time zone 'UTC' as label_known_at
-            from read_parquet($path)
-            where {mart.label.column} is not null
-            order by md5(concat_ws('|', {keys}, {mart.timestamp}))
-            limit $row_count
-            """,
-            {"path": str(mart.path), "row_count": row_count},
+        rows = connection.execute(
+            f"select * replace ({as_texts}) from read_parquet($path)"
+            " where split in ('train', 'test')",
+            {"path": str(path / record["file"]["name"])},
         ).df()
-
-
-def build_training_set(
-    store: FeatureStore, exposure: martfeast.Exposure, mart: martfeast.Mart, row_count: int
-) -> TrainingSet:
-    """Join features to the spine, each as of its prediction time, through Feast.
-
-    Args:
-        store: the feature store.
-        exposure: the exposure that names the features.
-        mart: its label mart.
-        row_count: how many labelled rows to use.
-
-    Returns:
-        The training set, in the order of prediction times.
-
-    """
-    assert mart.label is not None
-    spine = read_spine(mart, row_count)
-    entity_rows = spine[[*mart.entity_columns, mart.timestamp]]
-    # Feast may reorder rows; the keys and the prediction time find each row's label again.
-    row_keys = [*mart.entity_columns, mart.timestamp]
-    retrieved = store.get_historical_features(
-        entity_df=entity_rows, features=store.get_feature_service(exposure.name)
-    ).to_df()
-    joined = spine.merge(retrieved, on=row_keys, how="left", validate="one_to_one", indicator=True)
-    if not (joined.pop("_merge") == "both").all():
-        raise RuntimeError("Feast returned other rows than the spine has: check the feature store.")
-    joined = joined.sort_values(row_keys, ignore_index=True)
-    in_test = joined[mart.timestamp] >= TEST_FROM
-    is_train = joined["label_known_at"] < TEST_FROM
-    usable = in_test | is_train
-    joined, is_train = joined[usable], is_train[usable]
+    features = [column["name"] for column in record["columns"] if column["role"] == "feature"]
     return TrainingSet(
-        features=joined[exposure.features].astype("float64"),
-        labels=joined["label"],
-        carriers=joined["carrier_code"],
-        groups=joined[mart.label.groups],
-        is_train=is_train,
+        record=record,
+        features=rows[features].astype("float64"),
+        labels=rows[record["label"]["column"]].astype("int64"),
+        groups=rows[groups],
+        is_train=rows["split"] == "train",
     )
 
 
@@ -154,17 +99,15 @@ def predict(training_set: TrainingSet) -> tuple[dict[str, Scores], float]:
     train, test = training_set.is_train, ~training_set.is_train
     labels = training_set.labels[train]
     base_rate = float(labels.mean())
-    carrier_rates = labels.groupby(training_set.carriers[train]).mean()
+    carriers = training_set.groups["carrier_code"]
+    carrier_rates = labels.groupby(carriers[train]).mean()
     model = HistGradientBoostingClassifier(
         max_iter=200, learning_rate=0.06, max_leaf_nodes=31, min_samples_leaf=50, random_state=13
     ).fit(training_set.features[train], labels)
     train_scores = model.predict_proba(training_set.features[train])[:, 1]
     predictions = {
         "base rate": np.full(int(test.sum()), base_rate),
-        "carrier average": training_set.carriers[test]
-        .map(carrier_rates)
-        .fillna(base_rate)
-        .to_numpy(),
+        "carrier average": carriers[test].map(carrier_rates).fillna(base_rate).to_numpy(),
         MODEL: model.predict_proba(training_set.features[test])[:, 1],
     }
     return predictions, float(np.quantile(train_scores, 1 - base_rate))
@@ -221,9 +164,9 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
     lines = [
         "# Late arrivals: how good the example model is",
         "",
-        f"Trained on {report['train_rows']:,} flights whose outcome was known before"
-        f" {report['test_from']}, judged on {report['test_rows']:,} flights after it. Late arrivals"
-        f" among the test flights: {report['test_late_share']:.1%}.",
+        f"Trained on {report['train_rows']:,} flights of dataset {report['dataset']} whose outcome"
+        f" was known before {report['test_from']}, judged on {report['test_rows']:,} flights after"
+        f" it. Late arrivals among the test flights: {report['test_late_share']:.1%}.",
         "",
         "| predictor | AUC | average precision | Brier score | mean prediction |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -247,14 +190,15 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
-def count_missing_labels(mart: martfeast.Mart) -> pd.DataFrame:
+def count_missing_labels(mart: martfeast.Mart, test_from: datetime) -> pd.DataFrame:
     """Count the test period's flights without a label, in each level of each group column.
 
     A cancelled or diverted flight is worse than late, and yet not counted as late. Had all of them
     been on time, or all late, the late share of all scheduled flights would be at its bounds.
 
     Args:
-        mart: the label mart; all its rows from TEST_FROM on are counted.
+        mart: the label mart.
+        test_from: when the test period began, UTC without zone; all rows from then on are counted.
 
     Returns:
         One row per group column and level (a null one is "(none)"), most missing first: scheduled,
@@ -295,22 +239,21 @@ def count_missing_labels(mart: martfeast.Mart) -> pd.DataFrame:
             from ({counts})
             order by group_column, missing_share desc, level
             """,
-            {"path": str(mart.path), "test_from": TEST_FROM.tz_localize(None)},
+            {"path": str(mart.path), "test_from": test_from},
         ).df()
 
 
-def write_fairness(folder: Path, fairness: FairnessReport, missing: pd.DataFrame) -> None:
-    """Write fairness.json, and fairness.md to read.
-
-    missing: from count_missing_labels.
-    """
+def write_fairness(
+    folder: Path, fairness: FairnessReport, missing: pd.DataFrame, test_from: datetime
+) -> None:
+    """Write fairness.json, and fairness.md to read; missing is from count_missing_labels."""
     whole = missing.groupby("group_column", sort=False).sum(numeric_only=True).iloc[0]
     large = missing[missing["scheduled"] >= FEWEST_FLIGHTS]
     worst = large.groupby("group_column", sort=False).head(1)
     lines = [
         "# Late arrivals: how evenly the example model serves",
         "",
-        f"Judged on the test flights, from {TEST_FROM:%Y-%m-%d}, that arrived. A true label is a"
+        f"Judged on the test flights, from {test_from:%Y-%m-%d}, that arrived. A true label is a"
         f" late arrival. A flight is flagged from a score of {fairness.threshold:.3f}: above it are"
         " as large a share of the train flights as were late.",
         "",
@@ -363,51 +306,38 @@ def write_fairness(folder: Path, fairness: FairnessReport, missing: pd.DataFrame
 def main() -> int:
     """Train, judge and report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m nyc_flights.training")
-    parser.add_argument(
-        "--rows", type=int, default=400_000, help="labelled flights (%(default)s, which is all)"
-    )
     parser.add_argument("--report", type=Path, default=PROJECT / "data" / "report")
     options = parser.parse_args()
-    if options.rows < 1000:
-        parser.error(f"--rows is {options.rows}: a model needs 1000 or more")
     try:
         declaration = martfeast.read_declaration(PROJECT)
     except martfeast.DeclarationError as error:
         print(error, file=sys.stderr)
         return 1
-    exposure = declaration.exposures.get(SERVICE)
-    mart = exposure.label if exposure else None
-    if exposure is None or mart is None or mart.label is None:
-        print(
-            f"No exposure '{SERVICE}' with a label: see models/marts/exposures.yml.",
-            file=sys.stderr,
-        )
+    mart = declaration.exposures[SERVICE].label
+    found = [
+        (path, record)
+        for path, record in find_datasets(PROJECT / "data/datasets" / SERVICE)
+        if record["inputs"]["test_from"]
+    ]
+    if mart is None or not found:
+        command = f"martfeast dataset {SERVICE} --test-from 2013-10-01"
+        print(f"No dataset with a train and a test part. Run `{command}`.", file=sys.stderr)
         return 1
-
-    started = time.monotonic()
-    print(
-        f"Asking Feast for {len(exposure.features)} features of {options.rows:,} flights",
-        flush=True,
-    )
-    store = FeatureStore(str(PROJECT / "feature_repo"))
-    try:
-        training_set = build_training_set(store, exposure, mart, options.rows)
-    except FeatureServiceNotFoundException as error:
-        print(f"{error}. Run `make apply`, then this command again.", file=sys.stderr)
-        return 1
-    print(f"  {len(training_set.labels):,} rows in {time.monotonic() - started:.0f} s", flush=True)
-
+    training_set = read_training_set(*found[-1])
+    record = training_set.record
+    test_from = datetime.fromisoformat(record["inputs"]["test_from"]).replace(tzinfo=None)
     test_labels = training_set.labels[~training_set.is_train]
     predictions, threshold = predict(training_set)
     report = {
-        "feature_service": exposure.name,
-        "label": f"{mart.name}.{mart.label.column}",
-        "test_from": f"{TEST_FROM:%Y-%m-%d}",
+        "feature_service": SERVICE,
+        "dataset": record["saved_dataset"],
+        "label": record["inputs"]["label"],
+        "test_from": f"{test_from:%Y-%m-%d}",
         "train_rows": int(training_set.is_train.sum()),
         "test_rows": len(test_labels),
         "test_late_share": float(test_labels.mean()),
         "scores": judge(test_labels, predictions),
-        "features": exposure.features,
+        "features": list(training_set.features.columns),
     }
     options.report.mkdir(parents=True, exist_ok=True)
     draw(options.report, test_labels, predictions)
@@ -419,7 +349,8 @@ def main() -> int:
         threshold,
         FEWEST_FLIGHTS,
     )
-    write_fairness(options.report, fairness, count_missing_labels(mart))
+    missing = count_missing_labels(mart, test_from)
+    write_fairness(options.report, fairness, missing, test_from)
     print(f"Report: {options.report}/report.md")
     return 0
 

@@ -1,9 +1,12 @@
 """The example training script: rows without a label, counted by hand."""
 
+from datetime import datetime
 from types import SimpleNamespace
 
 import pandas as pd
-from nyc_flights.training import count_missing_labels, read_spine
+from nyc_flights.training import count_missing_labels, read_training_set
+
+TEST_FROM = datetime(2013, 10, 1)
 
 
 def label_mart(path):
@@ -30,7 +33,7 @@ def label_mart(path):
 
 
 def test_missing_labels_are_counted_and_bound_the_late_share(tmp_path):
-    counts = count_missing_labels(label_mart(tmp_path / "labels.parquet"))
+    counts = count_missing_labels(label_mart(tmp_path / "labels.parquet"), TEST_FROM)
     by_level = counts.set_index(["group_column", "level"])
     columns = ["scheduled", "late", "cancelled", "diverted", "missing"]
     assert by_level[columns].apply(tuple, axis=1).to_dict() == {
@@ -46,7 +49,25 @@ def test_missing_labels_are_counted_and_bound_the_late_share(tmp_path):
     assert pd.isna(by_level.loc["is_aircraft_known", "false"]["late_share"])
 
 
-def test_spine_has_the_groups_under_the_names_of_the_counts(tmp_path):
-    spine = read_spine(label_mart(tmp_path / "labels.parquet"), 10).sort_values("flight_id")
-    assert spine["carrier_code"].tolist() == ["UA", "UA", "DL"]
-    assert spine["is_aircraft_known"].tolist() == ["true", "true", "true"]
+def test_the_training_set_has_the_groups_under_the_names_of_the_counts(tmp_path):
+    rows = {
+        "carrier_code": ["UA", "DL", "UA"],
+        "is_aircraft_known": [True, None, False],
+        "is_late_arrival": [True, False, True],
+        "feature": [1, None, 3],
+        "split": ["train", "between", "test"],
+    }
+    pd.DataFrame(rows).astype({"is_aircraft_known": "boolean"}).to_parquet(
+        tmp_path / "data.parquet"
+    )
+    record = {
+        "inputs": {"groups": ["carrier_code", "is_aircraft_known"]},
+        "file": {"name": "data.parquet"},
+        "label": {"column": "is_late_arrival"},
+        "columns": [{"name": "feature", "role": "feature"}, {"name": "split", "role": "split"}],
+    }
+    training_set = read_training_set(tmp_path, record)
+    assert training_set.groups["is_aircraft_known"].tolist() == ["true", "false"]
+    assert training_set.is_train.tolist() == [True, False]
+    assert training_set.labels.tolist() == [1, 1]
+    assert training_set.features["feature"].tolist() == [1.0, 3.0]
