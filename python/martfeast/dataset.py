@@ -280,10 +280,8 @@ class _Builder:
         self._check_joined(data, rows)
         dataset = f"read_parquet({parquet_path(data)})"
         self.say("measuring  label, groups and columns")
-        types = {
-            name: type_
-            for name, type_, *_ in self.connection.execute(f"describe from {dataset}").fetchall()
-        }
+        described = self.connection.execute(f"describe from {dataset}").fetchall()
+        types = {name: type_.removesuffix(" WITH TIME ZONE") for name, type_, *_ in described}
         measured = measure_columns(self.connection, dataset, types)
         record: Json = {
             "format": FORMAT,
@@ -295,6 +293,8 @@ class _Builder:
             "owner": self.exposure.owner,
             "maturity": self.exposure.maturity,
             "url": self.exposure.url,
+            "license": self.exposure.license,
+            "personal_information": self.exposure.personal_information,
             "created_at": _iso(utc(utc_now()).replace(microsecond=0)),
             "label": {
                 "mart": self.mart.name,

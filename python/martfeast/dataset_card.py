@@ -78,7 +78,7 @@ def croissant(record: Json) -> Json:
         date_created=created,
         date_published=created,
         cite_as=_citation(record),
-        license=record.get("license"),
+        license=record.get("license") or None,
         creators=[mlc.Organization(id=quote(record["owner"], safe=""), name=record["owner"])],
         conforms_to=CONFORMS_TO,
         distribution=[

@@ -96,6 +96,7 @@ class Exposure:
     label: the label mart, if the exposure names one; its ``label.column`` is the label.
     drift_threshold: the population stability index above which a feature has drifted.
     drift_thresholds: another one for some features.
+    license: of its datasets, a URL. personal_information: what in them is personal, in words.
     """
 
     name: str
@@ -109,6 +110,8 @@ class Exposure:
     label: Mart | None
     drift_threshold: float
     drift_thresholds: dict[str, float]
+    license: str
+    personal_information: str
     place: Place = field(repr=False, compare=False)
 
     @property

@@ -10,7 +10,13 @@ from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
 from martfeast.source_lines import Place
 
-_EXPOSURE_KEYS = {"features": dict, "label": dict, "drift": dict}
+_EXPOSURE_KEYS = {
+    "features": dict,
+    "label": dict,
+    "drift": dict,
+    "license": str,
+    "personal_information": str,
+}
 _DRIFT_KEYS = {"threshold": object, "features": dict}
 _LABEL_KEYS = {"mart": str, "column": str}
 
@@ -117,6 +123,8 @@ class _ExposureReader:
             label=label,
             drift_threshold=thresholds.pop("", DIFFERENT),
             drift_thresholds=thresholds,
+            license=keys.get("license", ""),
+            personal_information=keys.get("personal_information", ""),
             place=self.place,
         )
         self._check_names(exposure, feast)

@@ -181,8 +181,10 @@ def test_the_card_and_the_metadata_are_there_and_valid(applied):
     page = (folder / "card.html").read_text()
     assert record["file"]["sha256"] in page
     assert "1 of 4 rows (25.0%) have no label" in page
-    metadata = mlcroissant.Dataset(str(folder / "croissant.json")).metadata
-    assert not metadata.ctx.issues.errors
+    described = mlcroissant.Dataset(str(folder / "croissant.json"))
+    assert not described.metadata.ctx.issues.errors
+    found = [record["rows/is_overdue"] for record in described.records("rows")]
+    assert found == [False, True, False]
     assert "25.0%" in json.dumps(json.loads((folder / "croissant.json").read_text()))
 
 
