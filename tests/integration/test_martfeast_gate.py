@@ -146,6 +146,12 @@ BREAKS = [
         "It is built on label mart 'loan_labels', so it knows what is to be predicted.",
     ),
     Break(
+        "label_audited",
+        LABELS,
+        [(YAML, "            groups: [branch_code]\n", "")],
+        "Its label names no groups, so nobody would see whom it leaves out. Add groups:",
+    ),
+    Break(
         "replayed",
         TITLES,
         [(SQL, "copies_free as", "copies_free + 1 as")],

@@ -135,6 +135,19 @@ MARTS = [
         set_type(LABELS, "label_known_at", "date"),
         [("not-a-timestamp", f"{LABELS}.label.known_at")],
     ),
+    *(
+        (
+            lambda m, groups=groups: mart(m, LABELS)["label"].update(groups=groups),
+            [(rule, f"{LABELS}.label.groups")],
+        )
+        for groups, rule in (
+            ("branch_code", "wrong-value"),
+            (["branch"], "column-not-in-contract"),
+            (["is_overdue"], "group-is-the-label"),
+            (["no_label_reason"], "group-is-the-label"),
+            (["predicted_at"], "group-type-unsupported"),
+        )
+    ),
     (
         lambda m: mart(m, LABELS)["label"].pop("known_at"),
         [("label-incomplete", f"{LABELS}.label.known_at")],
@@ -340,6 +353,27 @@ EXPOSURES = [
     (
         lambda m: column_meta(m, ACTIVITY, "member_id").update(entity="reader"),
         [("key-of-two-entities", f"{SERVICE}.features.{ACTIVITY}")],
+    ),
+    (
+        lambda m: service(m).update(drift={"treshold": 1}),
+        [("unknown-key", f"{SERVICE}.drift.treshold")],
+    ),
+    (
+        lambda m: service(m).update(drift={"threshold": "much"}),
+        [("wrong-value", f"{SERVICE}.drift.threshold")],
+    ),
+    (
+        lambda m: service(m).update(drift={"features": {"copies_free": 0}}),
+        [("wrong-value", f"{SERVICE}.drift.copies_free")],
+    ),
+    (
+        lambda m: service(m).update(drift={"features": {"copies": 0.5}}),
+        [("feature-unknown", f"{SERVICE}.drift.features")],
+    ),
+    (lambda m: service(m).update(license=1), [("wrong-value", f"{SERVICE}.license")]),
+    (
+        lambda m: rename(ACTIVITY, "is_student", "split")(m),
+        [("feature-duplicate", f"{SERVICE}.features.{ACTIVITY}")],
     ),
     (
         lambda m: exposure(m).update(type="dashboard"),
