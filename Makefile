@@ -80,8 +80,16 @@ lint: install ## sqlfluff, ruff, mypy
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint models tests/data_tests --disable-progress-bar
 
+.PHONY: browser
+browser: ## Install Debian's Chromium, in which dataset cards are tested, unless it is there
+	@command -v chromium >/dev/null || { \
+		echo "Installing Chromium with apt-get"; \
+		$(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
+		$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -qq --yes --no-install-recommends \
+			chromium >/dev/null; }
+
 .PHONY: test
-test: build lint ## Everything CI runs: lint, dbt tests and unit tests, pytest
+test: build lint browser ## Everything CI runs: lint, dbt tests and unit tests, pytest
 	$(call say,dbt tests and unit tests)
 	@$(BIN)/dbt --quiet source freshness
 	@$(BIN)/dbt test
@@ -99,6 +107,10 @@ measure-store: $(STAMPS)/applied ## Measure the offline store into benchmarks/of
 .PHONY: measure-replay
 measure-replay: $(STAMPS)/built ## Measure replays into benchmarks/replay.md
 	@$(BIN)/python benchmarks/replay.py
+
+.PHONY: measure-dataset
+measure-dataset: install ## Measure datasets of up to ten million rows into benchmarks/dataset.md
+	@$(BIN)/python benchmarks/dataset.py
 
 .PHONY: lock
 lock: install ## Resolve requirements.lock anew from pyproject.toml

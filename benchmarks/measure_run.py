@@ -37,13 +37,19 @@ STEPS = [
     ("start-up: import feast", ".", ["python", "-c", "import feast"]),
     ("landing", ".", ["python", "-m", "nyc_flights.landing"]),
     ("dbt build, tests included", ".", ["dbt", "build"]),
+    ("martfeast replay", ".", ["martfeast", "replay"]),
     ("feast apply", "feature_repo", ["feast", "apply"]),
     (
         "feast materialize, one month",
         "feature_repo",
         ["feast", "materialize", "2013-12-01T00:00:00", "2014-01-01T00:00:00"],
     ),
-    ("training set and model", ".", ["python", "-m", "nyc_flights.training"]),
+    (
+        "martfeast dataset",
+        ".",
+        ["martfeast", "dataset", "late_arrival_prediction", "--test-from", "2013-10-01"],
+    ),
+    ("example model", ".", ["python", "-m", "nyc_flights.training"]),
     ("dbt docs", ".", ["dbt", "docs", "generate", "--static"]),
 ]
 

@@ -24,47 +24,54 @@ with asked as (
 
 ),
 
-{% for name in ['all'] + label.groups -%}
-{%- set value = "'all'" if loop.first else 'group_' ~ loop.index0 -%}
-by_{{ loop.index0 }} as (
-
+by_group as (
+{% for name in ['all'] + label.groups %}
     select
         '{{ name }}' as group_column,
-        {{ value }} as group_value,
-        {{ dbt.date_trunc('month', 'asked_at') }} as period_start,
+        {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
+        cast({{ dbt.date_trunc('month', 'asked_at') }} as timestamp) as period_start,
         label,
-        maturity_minutes
+        case when label is not null then maturity_minutes end as maturity_minutes
     from asked
-
-),
-
-{% endfor -%}
-long as (
-{% for name in ['all'] + label.groups %}
-    select * from by_{{ loop.index0 }}
     {%- if not loop.last %}
     union all
     {%- endif %}
 {%- endfor %}
+
+),
+
+by_group_and_period as (
+
+    select
+        group_column,
+        group_value,
+        period_start,
+        label,
+        maturity_minutes
+    from by_group
+    union all
+    select
+        group_column,
+        group_value,
+        cast(null as timestamp) as period_start,
+        label,
+        maturity_minutes
+    from by_group
 
 )
 
 select
     group_column,
     group_value,
-    cast(period_start as timestamp) as period_start,
+    period_start,
     count(*) as row_count,
     count(label) as labelled_count,
     count(label) / cast(count(*) as double) as labelled_share,
     avg(label) as base_rate,
-    percentile_cont(0.5) within group (
-        order by case when label is not null then maturity_minutes end
-    ) as maturity_median_minutes,
-    percentile_cont(0.95) within group (
-        order by case when label is not null then maturity_minutes end
-    ) as maturity_p95_minutes
-from long
-group by grouping sets ((group_column, group_value), (group_column, group_value, period_start))
+    percentile_cont(0.5) within group (order by maturity_minutes) as maturity_median_minutes,
+    percentile_cont(0.95) within group (order by maturity_minutes) as maturity_p95_minutes
+from by_group_and_period
+group by group_column, group_value, period_start
 {%- endmacro %}
 
 {#
