@@ -144,12 +144,36 @@ def datasets_path(artifacts: Artifacts) -> Path:
 
 
 def find_datasets(folder: Path) -> list[tuple[Path, Json]]:
-    """Return the datasets of an exposure, by number: each with its folder and its record."""
-    found = [
-        (path.parent, json.loads(path.read_bytes()))
-        for path in sorted(folder.glob(f"[0-9]*/{RECORD}"))
-    ]
+    """Return the datasets of an exposure, by number: each with its folder and its record.
+
+    Raises:
+        DeclarationError: a record is damaged.
+
+    """
+    found = [(path.parent, read_record(path)) for path in folder.glob(f"[0-9]*/{RECORD}")]
     return sorted(found, key=lambda pair: int(pair[1]["number"]))
+
+
+def read_record(path: Path) -> Json:
+    """Return a dataset's record from its dataset.json.
+
+    Raises:
+        DeclarationError: it is damaged.
+
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        if record["format"] == FORMAT and isinstance(record["number"], int):
+            return dict(record)
+        reason = f"it has format {record['format']}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise _refusal(
+        str(path),
+        "dataset-damaged",
+        f"This record of a dataset cannot be read: {reason}.",
+        f"Remove {path.parent}, then build it again: the same inputs give the same bytes.",
+    )
 
 
 class _Builder:
@@ -165,16 +189,17 @@ class _Builder:
         request: Request,
         say: Say,
     ) -> None:
+        from martfeast.offline_store import connect
+
         assert mart.label is not None
         self.artifacts, self.declaration = assessment.artifacts, assessment.declaration
         self.exposure, self.mart, self.label = exposure, mart, mart.label
         self.reason = mart.label.missing_reason or "no_label_reason"
         self.store, self.request, self.say = store, request, say
-        self.connection = duckdb.connect()
+        # Our own store keeps the order of rows and writes more than fits into memory.
+        self.is_streamed = "martfeast.offline_store" in str(store.config.offline_store.type)
+        self.connection = connect(store.config) if self.is_streamed else duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
-        limit = getattr(store.config.offline_store, "memory_limit", None)
-        if limit:
-            self.connection.execute(f"set memory_limit = {literal(limit)}")
         self.rows = f"read_parquet({parquet_path(mart.path)})"
         asked, known = quoted(mart.timestamp), quoted(self.label.known_at)
         ((self.row_count, first, last, last_known),) = self.connection.execute(
@@ -256,7 +281,6 @@ class _Builder:
     def build(self, folder: Path, number: int, before: tuple[Path, Json] | None) -> Json:
         """Write a dataset to a folder and return its record."""
         spine, data = folder / "spine.parquet", folder / DATA
-        self.connection.execute(f"set temp_directory = {literal(str(folder / 'spill'))}")
         self.say(f"rows       of {self.mart.name}")
         steps = self._steps()
         columns = "*" if self.request.keeps_unlabelled else f"* exclude ({quoted(self.reason)})"
@@ -397,10 +421,10 @@ class _Builder:
         from martfeast.offline_store import AsofRetrievalJob, copy_to_parquet
 
         service = self.store.get_feature_service(self.exposure.name)
-        if "martfeast.offline_store" in str(self.store.config.offline_store.type):
+        if self.is_streamed:
             job = self.store.get_historical_features(entity_df=str(spine), features=service)
             assert isinstance(job, AsofRetrievalJob)
-            job.persist(SavedDatasetFileStorage(path=str(data)))  # in order, and by streaming
+            job.persist(SavedDatasetFileStorage(path=str(data)))
             return
         frame = self.connection.execute(f"from {_read(spine)}").df()
         joined: pyarrow.Table = self.store.get_historical_features(
@@ -508,18 +532,29 @@ class _Builder:
         keys = [name for name in (*self.mart.entity_columns, ASKED_AT) if name in old_types]
         if not old_data.exists():
             return [*found, f"version {old['number']} has no {DATA} to compare rows with"]
-        names = ", ".join(map(quoted, keys))
-        new_rows, old_rows = (f"select {names} from {_read(file)}" for file in (data, old_data))
-        for one, other, word in ((new_rows, old_rows, "new"), (old_rows, new_rows, "gone")):
-            ((count,),) = self.connection.execute(
-                f"select count(*) from ({one} except {other})"
-            ).fetchall()
-            if count:
-                found.append(f"{count:,} rows are {word}")
         features = [
             name
             for name in (self.label.column, *self.exposure.features)
             if old_types.get(name) == types[name]
+        ]
+        on = " and ".join(
+            f"a.{quoted(name)} is not distinct from b.{quoted(name)}" for name in keys
+        )
+        counts = [
+            f"count(*) filter (a.{quoted(name)} is distinct from b.{quoted(name)}"
+            " and a.is_there and b.is_there)"
+            for name in features
+        ]
+        new, gone, *changed = self.connection.execute(
+            f"select count(*) filter (b.is_there is null), count(*) filter (a.is_there is null),"
+            f" {', '.join(counts)} from (select *, true as is_there from {_read(data)}) as a"
+            f" full join (select *, true as is_there from {_read(old_data)}) as b on {on}"
+        ).fetchall()[0]
+        found += [f"{n:,} rows are {word}" for n, word in ((new, "new"), (gone, "gone")) if n]
+        found += [
+            f"{name} has changed in {n:,} rows"
+            for name, n in zip(features, changed, strict=True)
+            if n
         ]
         drifts = measure_drift(self.connection, _read(old_data), _read(data), features)
         found += [

@@ -1,6 +1,5 @@
 """Compares datasets with one another, and with what is being served."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets
+from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets, read_record
 from martfeast.declaration import Exposure
 from martfeast.drift import DIFFERENT, Drift, measure_drift
 from martfeast.duckdb_sql import parquet_path, quoted
@@ -173,7 +172,7 @@ def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
         return path / DATA, record
     path = Path(name)
     if path.is_dir() and (path / RECORD).exists():
-        return path / DATA, json.loads((path / RECORD).read_bytes())
+        return path / DATA, read_record(path / RECORD)
     if path.is_file() and path.suffix == ".parquet":
         return path, None
     known = [f"{exposure}/{record['number']}" for _, record in found] or sorted(

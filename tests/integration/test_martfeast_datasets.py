@@ -229,12 +229,17 @@ def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
         "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,",
         "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,2026-03-21 08:00:00",
     )
+    applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
     assert applied.dbt("build").returncode == 0
+    assert applied.feast("apply").returncode == 0
     record = dataset(applied)
     assert record["number"] == 2
     said = "\n".join(record["changes"])
     assert "as_of: 2026-03-20T11:00:00Z is now 2026-03-21T08:00:00Z" in said
     assert "1 rows are new" in said
+    assert "copies_free has changed in 1 rows" in said
+    assert "rows are gone" not in said
+    assert "waiting_days has changed" not in said
     assert f"{LABELS}: version " in said
     assert (applied.path / f"out/datasets/{SERVICE}/0001/data.parquet").read_bytes() == before
 
@@ -267,6 +272,22 @@ def test_two_at_once_build_it_once(applied):
         f"{SERVICE} version 1: built",
         f"{SERVICE} version 1: there already, with the same inputs",
     ]
+
+
+def test_labels_and_features_are_of_one_build(applied):
+    applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
+    applied.dbt("build")
+    said = refusal(applied, SERVICE)
+    assert f"{TITLES}  [not-applied]" in said
+    assert "Run `feast apply`, so that labels and features are of one build." in said
+
+
+def test_a_damaged_record_is_named(applied):
+    dataset(applied)
+    record = applied.path / f"out/datasets/{SERVICE}/0001/dataset.json"
+    record.chmod(0o644)
+    record.write_text("{")
+    assert "This record of a dataset cannot be read" in refusal(applied, SERVICE)
 
 
 def test_a_file_that_was_changed_is_not_handed_out(applied):
