@@ -54,7 +54,7 @@ class Library:
             env={**environment, "FEAST_USAGE": "False", "PYTHONPATH": self.python_path},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -244,7 +244,8 @@ def drift_command(
     """Measure how far columns moved from the dataset BEFORE to AFTER.
 
     A dataset is `<exposure>` for the newest, `<exposure>/<number>`, or a path. AFTER may be
-    `served`, which is the default: what the online store gives now. Exits with 1 on drift.
+    `served`, which is the default: what the online store gives now. Exits with 1 on drift, with
+    2 if it cannot be measured.
     """
     from martfeast.dataset_drift import SERVED, compare_datasets
 
@@ -258,7 +259,8 @@ def drift_command(
             dict(_threshold(text) for text in thresholds),
         )
     except DeclarationError as error:
-        raise _refusal(error) from None
+        click.echo(error, err=True)
+        raise SystemExit(2) from None
     click.echo(json.dumps(report.as_json(), indent=2) if is_json else report.report())
     raise SystemExit(1 if report.drifted else 0)
 

@@ -38,6 +38,11 @@ FORMAT = 1
 # Feast's own name for the moment of a row; it reads saved datasets by it.
 ASKED_AT = "event_timestamp"
 SPLIT, NOT_YET_KNOWN = "split", "not_yet_known"
+# What a dataset's record repeats of its inputs.
+METADATA = (
+    *("title", "description", "owner", "maturity", "url", "license", "personal_information"),
+    "software",
+)
 DATA, RECORD, CARD, CROISSANT = "data.parquet", "dataset.json", "card.html", "croissant.json"
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -112,35 +117,75 @@ def build_dataset(
     folder = datasets_path(assessment.artifacts) / exposure.name
     builder = _Builder(assessment, exposure, mart, store, registry, request, say)
     builder.check()
-    lock = acquire_lock(folder / ".lock", waiting_for=f"{exposure.name} is being built")
     try:
-        for left in folder.glob(".building-*"):  # of a build that was killed
-            shutil.rmtree(left)
-        there = find_datasets(folder)
-        for path, record in there:
-            if record["inputs"] == builder.inputs:
-                _verify(path, record)
-                _register(store, exposure, mart, path, record)
-                return Dataset(path, record, False, record["changes"])
-        building = folder / f".building-{uuid.uuid4().hex}"
-        building.mkdir()
+        lock = acquire_lock(folder / ".lock", waiting_for=f"{exposure.name} is being built")
         try:
-            number = there[-1][1]["number"] + 1 if there else 1
-            record = builder.build(building, number, there[-1] if there else None)
-            path = folder / f"{number:04}"
-            building.rename(path)
+            dataset = _find_or_build(folder, builder, _last_number(folder, store, exposure) + 1)
+            _register(store, exposure, mart, dataset)
+            return dataset
         finally:
-            shutil.rmtree(building, ignore_errors=True)
-        _register(store, exposure, mart, path, record)
-        return Dataset(path, record, True, record["changes"])
+            os.close(lock)
+    except (OSError, duckdb.IOException) as error:
+        raise _refusal(
+            str(folder),
+            "not-writable",
+            f"A dataset cannot be written there: {str(error).splitlines()[0].rstrip('.')}.",
+            "Make room or set permissions, or set vars.martfeast.datasets_path.",
+        ) from error
+
+
+def _find_or_build(folder: Path, builder: "_Builder", number: int) -> Dataset:
+    for left in folder.glob(".building-*"):  # of a build that was killed
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    there = find_datasets(folder)
+    for path, record in there:
+        if record["inputs"] == builder.inputs:
+            verify(path, record)
+            _describe(path, record)
+            return Dataset(path, record, False, record["changes"])
+    building = folder / f".building-{uuid.uuid4().hex}"
+    building.mkdir()
+    try:
+        record = builder.build(building, number, there[-1] if there else None)
+        path = folder / f"{number:04}"
+        building.rename(path)
     finally:
-        os.close(lock)
+        shutil.rmtree(building, ignore_errors=True)
+    return Dataset(path, record, True, record["changes"])
+
+
+def _last_number(folder: Path, store: "FeatureStore", exposure: Exposure) -> int:
+    """Return the highest number that a dataset has or had: none is used twice."""
+    names = [path.name for path in folder.glob("[0-9]*")]
+    for saved in store.registry.list_saved_datasets(store.project):
+        name, _, number = saved.name.rpartition("_")
+        names += [number] if name == exposure.name else []
+    return max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _describe(path: Path, record: Json) -> None:
+    """Write card and Croissant metadata, which follow from the record, unless they are there."""
+    for name, draw in ((CARD, card_html), (CROISSANT, _croissant_text)):
+        if not (path / name).exists():
+            (path / name).write_text(draw(record))
+            (path / name).chmod(0o444)
+
+
+def _croissant_text(record: Json) -> str:
+    return _json(croissant(record))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def datasets_path(artifacts: Artifacts) -> Path:
     """Return the folder for datasets: variable ``datasets_path``, or beside what is published."""
-    named = artifacts.settings.get("datasets_path")
-    return artifacts.project_dir / named if named else artifacts.published_path.parent / "datasets"
+    named = artifacts.settings.get("datasets_path") or artifacts.published_path.parent / "datasets"
+    return (artifacts.project_dir / str(named)).resolve()
 
 
 def find_datasets(folder: Path) -> list[tuple[Path, Json]]:
@@ -150,7 +195,11 @@ def find_datasets(folder: Path) -> list[tuple[Path, Json]]:
         DeclarationError: a record is damaged.
 
     """
-    found = [(path.parent, read_record(path)) for path in folder.glob(f"[0-9]*/{RECORD}")]
+    found = [
+        (path.parent, read_record(path))
+        for path in folder.glob(f"[0-9]*/{RECORD}")
+        if path.parent.name.isdecimal()
+    ]
     return sorted(found, key=lambda pair: int(pair[1]["number"]))
 
 
@@ -163,16 +212,17 @@ def read_record(path: Path) -> Json:
     """
     try:
         record = json.loads(path.read_bytes())
-        if record["format"] == FORMAT and isinstance(record["number"], int):
+        missing = {"number", "inputs", "file", "columns", "changes", "saved_dataset"} - set(record)
+        if record["format"] == FORMAT and not missing:
             return dict(record)
-        reason = f"it has format {record['format']}"
+        reason = f"it has format {record['format']}, and lacks {', '.join(sorted(missing)) or '-'}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise _refusal(
         str(path),
         "dataset-damaged",
         f"This record of a dataset cannot be read: {reason}.",
-        f"Remove {path.parent}, then build it again: the same inputs give the same bytes.",
+        f"Remove {path.parent}; what is asked for again is built anew, with the same bytes.",
     )
 
 
@@ -211,7 +261,8 @@ class _Builder:
         self.start = utc(request.start) if request.start else first
         after_last = last.replace(microsecond=0) + timedelta(seconds=1)
         self.end = utc(request.end) if request.end else after_last
-        self.as_of = utc(request.as_of) if request.as_of else max(last_known or last, last)
+        self.now = max(last_known or last, last)
+        self.as_of = utc(request.as_of) if request.as_of else self.now
         self.test_from = utc(request.test_from) if request.test_from else None
         marts = [mart, *(self.declaration.marts[name] for name in exposure.features_by_mart)]
         self.inputs: Json = {
@@ -226,6 +277,15 @@ class _Builder:
             "features": exposure.features_by_mart,
             "marts": [_mart_state(one) for one in marts],
             "registry": registry,
+            "offline_store": str(store.config.offline_store.type),
+            "software": {name: software_version(name) for name in ("martfeast", "feast", "duckdb")},
+            "title": _title(self.artifacts, exposure),
+            "description": exposure.description,
+            "owner": exposure.owner,
+            "maturity": exposure.maturity,
+            "url": exposure.url,
+            "license": exposure.license,
+            "personal_information": exposure.personal_information,
         }
 
     def check(self) -> None:
@@ -247,15 +307,16 @@ class _Builder:
         if not labels:
             ((known,),) = run(
                 f"select min({quoted(self.label.known_at)}) from {self.rows}"
-                f" where {label} is not null"
+                f" where {label} is not null and {quoted(self.mart.timestamp)}"
+                f" between {timestamp(self.start)} and {timestamp(self.end)}"
             ).fetchall()
             raise _refusal(
                 column,
                 "no-labels",
                 f"No label of a row asked {span} was known by {_iso(self.as_of)}.",
-                f"The first label was known at {_iso(known)}: choose a later --as-of."
+                f"The first of them was known at {_iso(known)}: choose a later --as-of."
                 if known
-                else "Mend the label mart: it has no label at all.",
+                else "No row of this time range has a label: choose another range.",
             )
         if values == 1:
             ((value,),) = run(f"select any_value({label}) from asked").fetchall()
@@ -288,7 +349,8 @@ class _Builder:
             at = f"timezone('UTC', {timestamp(self.test_from)})"
             columns += (
                 f", case when {ASKED_AT} >= {at} then 'test'"
-                f" when {quoted(self.label.known_at)} < {at} then 'train'"
+                f" when {quoted(self.label.column)} is not null"
+                f" and {quoted(self.label.known_at)} < {at} then 'train'"
                 f" else 'between' end as {SPLIT}"
             )
         order = ", ".join([ASKED_AT, *map(quoted, self.mart.entity_columns)])
@@ -312,13 +374,7 @@ class _Builder:
             "name": self.exposure.name,
             "number": number,
             "saved_dataset": f"{self.exposure.name}_{number:04}",
-            "title": _title(self.artifacts, self.exposure),
-            "description": self.exposure.description,
-            "owner": self.exposure.owner,
-            "maturity": self.exposure.maturity,
-            "url": self.exposure.url,
-            "license": self.exposure.license,
-            "personal_information": self.exposure.personal_information,
+            **{name: self.inputs[name] for name in METADATA},
             "created_at": _iso(utc(utc_now()).replace(microsecond=0)),
             "label": {
                 "mart": self.mart.name,
@@ -330,7 +386,6 @@ class _Builder:
                 "missing_reason": self.reason if self.request.keeps_unlabelled else None,
             },
             "inputs": self.inputs,
-            "software": {name: software_version(name) for name in ("martfeast", "feast", "duckdb")},
             "file": {
                 "name": DATA,
                 "sha256": _sha256(data),
@@ -339,7 +394,7 @@ class _Builder:
             },
             "steps": steps,
             "columns": [
-                {**self._describe(name), **measured[name], "type": type_.lower()}
+                {**self._origin(name), **measured[name], "type": type_.lower()}
                 for name, type_ in types.items()
             ],
             "label_audit": measure_label(self.connection, self.mart, "asked"),
@@ -349,10 +404,9 @@ class _Builder:
         record["limits"] = _limits(record)
         record["changes"] = self._changes(before, record, data) if before else []
         self.say("writing    record, card and Croissant metadata")
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
-        (folder / CARD).write_text(card_html(record))
-        (folder / CROISSANT).write_text(json.dumps(croissant(record), indent=2) + "\n")
-        for file in folder.iterdir():
+        (folder / RECORD).write_text(_json(record))
+        _describe(folder, record)
+        for file in (data, folder / RECORD):
             file.chmod(0o444)
         return record
 
@@ -361,6 +415,9 @@ class _Builder:
         label, known_at = quoted(self.label.column), quoted(self.label.known_at)
         reason = quoted(self.label.missing_reason) if self.label.missing_reason else "null"
         asked, as_of = quoted(self.mart.timestamp), timestamp(self.as_of)
+        # A reason without a moment is that of now; what it was before nobody knows.
+        is_now = self.label.missing_reason and self.as_of >= self.now
+        reason_now = f" or ({known_at} is null and {reason} is not null)" if is_now else ""
         keys = self.mart.entity_columns
         groups = [quoted(name) for name in self.label.groups if name not in keys]
         columns = [
@@ -368,7 +425,8 @@ class _Builder:
             f"timezone('UTC', {asked}) as {ASKED_AT}",
             f"case when {known_at} <= {as_of} then {label} end as {label}",
             f"case when {known_at} <= {as_of} then timezone('UTC', {known_at}) end as {known_at}",
-            f"case when {known_at} <= {as_of} then {reason} else '{NOT_YET_KNOWN}' end"
+            f"case when {known_at} <= {as_of}{reason_now} then {reason}"
+            f" when {label} is null or {known_at} > {as_of} then '{NOT_YET_KNOWN}' end"
             f" as {quoted(self.reason)}",
             *groups,
         ]
@@ -418,7 +476,7 @@ class _Builder:
         """Join the features through Feast, and write all columns in the spine's order."""
         from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
-        from martfeast.offline_store import AsofRetrievalJob, copy_to_parquet
+        from martfeast.offline_store import AsofRetrievalJob, copy_to_parquet, to_pandas
 
         service = self.store.get_feature_service(self.exposure.name)
         if self.is_streamed:
@@ -426,7 +484,7 @@ class _Builder:
             assert isinstance(job, AsofRetrievalJob)
             job.persist(SavedDatasetFileStorage(path=str(data)))
             return
-        frame = self.connection.execute(f"from {_read(spine)}").df()
+        frame = to_pandas(self.connection.sql(f"from {_read(spine)}").to_arrow_table())
         joined: pyarrow.Table = self.store.get_historical_features(
             entity_df=frame, features=service
         ).to_arrow()
@@ -465,14 +523,14 @@ class _Builder:
     def _column(self, mart: Mart, name: str) -> Column:
         return next(column for column in mart.columns if column.name == name)
 
-    def _describe(self, name: str) -> Json:
+    def _origin(self, name: str) -> Json:
         """Return what a column of the dataset is, and where it comes from."""
         if name == SPLIT:
             return {
                 "name": name,
                 "role": "split",
                 "description": "test: asked from the test moment on. train: label known before it."
-                " between: asked before it and known after it, so in neither.",
+                " between: asked before it, and without a label that was known before it.",
                 "mart": None,
                 "entity": None,
                 "path": {"sources": [], "models": []},
@@ -510,15 +568,18 @@ class _Builder:
             for key, value in self.inputs.items()
             if key not in ("marts", "registry", "features") and old["inputs"].get(key) != value
         ]
+        if self.inputs["registry"] != old["inputs"]["registry"]:
+            found.append("what Feast's registry holds of it has changed")
         old_marts = {one["mart"]: one for one in old["inputs"]["marts"]}
         for one in self.inputs["marts"]:
             was = old_marts.get(one["mart"])
             if was and was["version"] != one["version"]:
-                code = "other code" if was["code_checksum"] != one["code_checksum"] else "same code"
                 found.append(
                     f"{one['mart']}: version {was['version']} ({was['rows']:,} rows) is now"
-                    f" {one['version']} ({one['rows']:,} rows, {code})"
+                    f" {one['version']} ({one['rows']:,} rows)"
                 )
+            if was and was["code_checksum"] != one["code_checksum"]:
+                found.append(f"{one['mart']}: the code or a seed under it has changed")
         types = {column["name"]: column["type"] for column in record["columns"]}
         old_types = {column["name"]: column["type"] for column in old["columns"]}
         found += [f"column {name} is new" for name in types if name not in old_types]
@@ -534,7 +595,7 @@ class _Builder:
             return [*found, f"version {old['number']} has no {DATA} to compare rows with"]
         features = [
             name
-            for name in (self.label.column, *self.exposure.features)
+            for name in (self.label.column, self.label.known_at, *self.exposure.features)
             if old_types.get(name) == types[name]
         ]
         on = " and ".join(
@@ -562,7 +623,9 @@ class _Builder:
             for drift in sorted(drifts, key=lambda drift: -drift.psi)
             if drift.psi >= LOOK
         ]
-        return found or ["nothing but the state of the registry"]
+        if list(old_types) != list(types) and set(old_types) == set(types):
+            found.append("the order of the columns")
+        return found
 
 
 def _find_exposure(declaration: Declaration, name: str) -> tuple[Exposure, Mart]:
@@ -614,18 +677,16 @@ def _registry_state(store: "FeatureStore", declaration: Declaration, exposure: E
     }
 
 
-def _register(
-    store: "FeatureStore", exposure: Exposure, mart: Mart, path: Path, record: Json
-) -> None:
-    """Register a dataset as a Feast saved dataset, once."""
+def _register(store: "FeatureStore", exposure: Exposure, mart: Mart, dataset: Dataset) -> None:
+    """Register a dataset as a Feast saved dataset, unless it is."""
     from feast.errors import SavedDatasetNotFound
     from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
     from feast.saved_dataset import SavedDataset
 
+    record, storage = dataset.record, SavedDatasetFileStorage(path=str(dataset.path / DATA))
     name = record["saved_dataset"]
     try:
-        there = store.registry.get_saved_dataset(name, store.project)
-        if there.tags.get("sha256") == record["file"]["sha256"]:
+        if store.registry.get_saved_dataset(name, store.project).storage == storage:
             return
     except SavedDatasetNotFound:
         pass
@@ -636,7 +697,7 @@ def _register(
         # Feast returns these columns, so those of the label mart are among them.
         features=[f"{c['mart'] or mart.name}:{n}" for n, c in columns.items() if n not in keys],
         join_keys=mart.entity_columns,
-        storage=SavedDatasetFileStorage(path=str(path / DATA)),
+        storage=storage,
         feature_service_name=exposure.name,
         tags={
             "dbt_unique_id": exposure.unique_id,
@@ -655,14 +716,20 @@ def _register(
     store.registry.apply_saved_dataset(saved, store.project, commit=True)
 
 
-def _verify(path: Path, record: Json) -> None:
+def verify(path: Path, record: Json) -> None:
+    """Insist that a dataset's file is the one that was written.
+
+    Raises:
+        DeclarationError: it is not.
+
+    """
     data = path / DATA
     if not data.exists() or _sha256(data) != record["file"]["sha256"]:
         raise _refusal(
             str(path),
             "dataset-damaged",
             f"{data} is not the file that was written.",
-            f"Remove {path}, then run this again: the same inputs give the same bytes.",
+            f"Remove {path}; what is asked for again is built anew, with the same bytes.",
         )
 
 
@@ -689,8 +756,9 @@ def _limits(record: Json) -> list[str]:
             found.append(f"Too few rows to judge {group['group']}: {', '.join(small)}.")
     rates = [one["base_rate"] for one in audit["periods"] if one["base_rate"] is not None]
     if len(rates) > 1:
+        what, form = ("base rate", ".1%") if audit["is_share"] else ("mean of the label", ".4g")
         found.append(
-            f"The base rate moves between {min(rates):.1%} and {max(rates):.1%} from period to"
+            f"The {what} moves between {min(rates):{form}} and {max(rates):{form}} from period to"
             " period: what holds in one need not hold in the next."
         )
     drifting = [
@@ -701,7 +769,10 @@ def _limits(record: Json) -> list[str]:
     if drifting:
         found.append(f"Distributed otherwise in test than in train: {', '.join(drifting)}.")
     features = [column for column in record["columns"] if column["role"] == "feature"]
-    sparse = [column["name"] for column in features if column["missing_share"] > 0.2]
+    empty = [column["name"] for column in features if column["missing_share"] == 1]
+    if empty:
+        found.append(f"Empty in every row: {', '.join(empty)}.")
+    sparse = [column["name"] for column in features if 0.2 < column["missing_share"] < 1]
     if sparse:
         found.append(f"Missing in more than a fifth of the rows: {', '.join(sparse)}.")
     return found

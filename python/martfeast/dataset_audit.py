@@ -15,6 +15,9 @@ SMALL_LEVEL = 100
 MOST_LEVELS = 20
 RESAMPLES = 500
 Json = dict[str, Any]
+# Of a level: its name; rows and labels of the population; rows, labels and sum of the labels in the
+# dataset, and whether these are all 0 or 1.
+Counts = tuple[str, int, int, int, int, float, bool]
 
 
 def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population: str) -> Json:
@@ -35,8 +38,9 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
     run = connection.execute
     label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
     reason = quoted(mart.label.missing_reason or "no_label_reason")
-    ((rows, labelled, base_rate, months),) = run(
+    ((rows, labelled, base_rate, is_share, months),) = run(
         f"select count(*), count({label}), avg(cast({label} as double)),"
+        f" bool_and(cast({label} as double) in (0, 1)),"
         f" count(distinct date_trunc('month', event_timestamp)) from {population}"
     ).fetchall()
     grain, form = ("month", "%Y-%m") if months > 2 else ("day", "%Y-%m-%d")
@@ -57,6 +61,7 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
         "rows": rows,
         "labelled": labelled,
         "base_rate": _rounded(base_rate),
+        "is_share": bool(is_share),
         "periods": [
             {"period": period, "rows": n, "labelled": known, "base_rate": _rounded(rate)}
             for period, n, known, rate in periods
@@ -100,8 +105,8 @@ def measure_groups(
 
 def _count_levels(
     connection: duckdb.DuckDBPyConnection, name: str, label: str, population: str, dataset: str
-) -> list[tuple[str, int, int, int, int, float]]:
-    """Return of each level: rows and labels of the population, rows and labels in the dataset."""
+) -> list[Counts]:
+    """Return the levels of a group, the largest first."""
     level = f"coalesce(cast({quoted(name)} as varchar), '(none)')"
     return connection.execute(
         f"""
@@ -111,23 +116,26 @@ def _count_levels(
         ),
         kept as (
             select {level} as level, count(*) as n, count({label}) as labelled,
-                coalesce(sum(cast({label} as double)), 0) as positive
+                coalesce(sum(cast({label} as double)), 0) as total,
+                coalesce(bool_and(cast({label} as double) in (0, 1)), true) as is_share
             from {dataset} group by 1
         ),
         ranked as (
-            select counted.*, kept.n as kept, kept.labelled as kept_labelled, kept.positive,
+            select counted.*, kept.n as kept, kept.labelled as kept_labelled, kept.total,
+                kept.is_share,
                 row_number() over (order by counted.n desc, level) as place
             from counted left join kept using (level)
         )
         select if(place > {MOST_LEVELS}, '(others)', level) as level, sum(n)::bigint,
             sum(labelled)::bigint, coalesce(sum(kept), 0)::bigint,
-            coalesce(sum(kept_labelled), 0)::bigint, coalesce(sum(positive), 0)
+            coalesce(sum(kept_labelled), 0)::bigint, coalesce(sum(total), 0),
+            coalesce(bool_and(is_share), true)
         from ranked group by 1 order by min(place)
         """
     ).fetchall()
 
 
-def _measure_group(levels: list[tuple[str, int, int, int, int, float]]) -> Json:
+def _measure_group(levels: list[Counts]) -> Json:
     expected = [level[1] for level in levels]
     kept = np.array([level[3] for level in levels])
     rows, population_rows = int(kept.sum()), sum(expected)
@@ -144,16 +152,13 @@ def _measure_group(levels: list[tuple[str, int, int, int, int, float]]) -> Json:
     }
 
 
-def _measure_level(
-    level: tuple[str, int, int, int, int, float], population_rows: int, rows: int
-) -> Json:
-    name, n, labelled, kept, kept_labelled, positive = level
+def _measure_level(level: Counts, population_rows: int, rows: int) -> Json:
+    name, n, labelled, kept, kept_labelled, total, is_share = level
     p, q = n / population_rows, kept / rows
     spread = ((p * (1 - p) + q * (1 - q)) / 2) ** 0.5
     low, high = _interval(kept, rows)
-    is_share = 0 <= positive <= kept_labelled and positive == int(positive)
     rate_low, rate_high = (
-        _interval(int(positive), kept_labelled) if kept_labelled and is_share else (None, None)
+        _interval(int(total), kept_labelled) if kept_labelled and is_share else (None, None)
     )
     return {
         "level": name,
@@ -165,7 +170,7 @@ def _measure_level(
         "share_high": high,
         "standardized_difference": _rounded((q - p) / spread if spread else 0.0),
         "labelled_share": _rounded(labelled / n),
-        "base_rate": _rounded(positive / kept_labelled) if kept_labelled else None,
+        "base_rate": _rounded(total / kept_labelled) if kept_labelled else None,
         "base_rate_low": rate_low,
         "base_rate_high": rate_high,
         "is_small": kept < SMALL_LEVEL,
@@ -175,13 +180,19 @@ def _measure_level(
 def measure_columns(
     connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
 ) -> dict[str, Json]:
-    """Return of each column of a dataset: share missing, least, mean, greatest, distinct values."""
+    """Return of each column of a dataset: share missing, least, mean, greatest, distinct values.
+
+    Numbers that are not finite are left out of least, mean and greatest.
+    """
     parts = []
     for name, type_ in types.items():
         column = quoted(name)
-        is_list = type_.endswith("[]")
-        mean = f"avg({column})" if type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT") else "null"
-        least, greatest = ("null", "null") if is_list else (f"min({column})", f"max({column})")
+        finite = f" filter (isfinite({column}))" if type_ in ("DOUBLE", "FLOAT") else ""
+        is_number = type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT")
+        mean = f"avg({column}){finite}" if is_number else "null"
+        least, greatest = (f"{end}({column}){finite}" for end in ("min", "max"))
+        if type_.endswith("[]"):
+            least, greatest = "null", "null"
         parts.append(
             f"[1 - count({column}) / count(*), {mean}, approx_count_distinct({column})],"
             f" [cast({least} as varchar), cast({greatest} as varchar)]"

@@ -172,6 +172,10 @@ def index(psi: float) -> str:
     return "<0.001" if 0 < psi < 0.0005 else f"{psi:.3f}"
 
 
+def _tick(share: float) -> str:
+    return f"{100 * share:.4g}%"
+
+
 def _size(size: int) -> str:
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
@@ -209,7 +213,7 @@ def _environment() -> jinja2.Environment:
         pos=lambda share: f"{100 * min(max(share, 0), 1):.2f}",
         quoted=json.dumps,
         size=_size,
-        tick=lambda share: f"{100 * share:.4g}%",
+        tick=_tick,
         verdict=VERDICTS.__getitem__,
     )
     return environment
@@ -222,7 +226,8 @@ def _view(record: Json) -> Json:
     names = [period["period"] for period in periods]
     labelled = [each["labelled"] / each["rows"] if each["rows"] else None for each in periods]
     rates = [period["base_rate"] for period in periods]
-    highest_rate = max((rate for rate in rates if rate is not None), default=None)
+    is_share = audit.get("is_share", True)
+    scale = _scale([*(rate for rate in rates if rate is not None)], is_share)
     columns = record["columns"]
     missing = sorted(
         (column for column in columns if column["missing_share"] > 0),
@@ -234,12 +239,16 @@ def _view(record: Json) -> Json:
     return {
         "record": record,
         "labelled_share": audit["labelled"] / audit["rows"] if audit["rows"] else 0,
-        "labelled_line": _line(names, labelled, 1),
-        "rate_line": None
-        if highest_rate is None
-        else _line(names, rates, _nice_top(1.15 * highest_rate)),
+        "labelled_line": _line(names, labelled, (0, 1)),
+        "rate_line": _line(names, rates, scale) if scale else None,
+        "rate_name": "Base rate" if is_share else "Mean of the label",
+        "is_share": is_share,
+        "percent": percent,
+        "rate": percent if is_share else number,
+        "share_tick": _tick,
+        "rate_tick": _tick if is_share else number,
         "ticks": _ticks(names),
-        "groups": [_group(group, audit["base_rate"]) for group in record["groups"]],
+        "groups": [_group(group, audit["base_rate"], is_share) for group in record["groups"]],
         "missing": missing,
         "drifted": drifted,
         "drift_top": max([1.5 * drift["threshold"], *(f["psi"] for f in drifted)]) if drift else 1,
@@ -253,18 +262,28 @@ def _nice_top(highest: float) -> float:
     return next((top for top in _NICE_TOPS if top >= highest), max(1.0, highest))
 
 
-def _line(names: list[str], values: list[float | None], top: float) -> Json:
+def _scale(values: list[float], is_share: bool) -> tuple[float, float] | None:
+    """Return the ends of a scale for values of a label: from 0, unless there are lower ones."""
+    if not values:
+        return None
+    if is_share:
+        return 0, _nice_top(1.15 * max(values))
+    low, high = min(0, *values), max(0, *values)
+    return (low, high) if low < high else (low - 1, high + 1)
+
+
+def _line(names: list[str], values: list[float | None], scale: tuple[float, float]) -> Json:
     """Return a line over periods in percent of a plot's width and height, y downwards.
 
     Periods without a value break the line; a run of one is a dot.
     """
-    width = max(len(values) - 1, 1)
+    width, (low, high) = max(len(values) - 1, 1), scale
     every: list[Json | None] = [
         {
             "name": name,
             "value": value,
             "x": round(100 * place / width if len(values) > 1 else 50, 2),
-            "y": round(100 - 100 * value / top, 2),
+            "y": round(100 - 100 * (value - low) / (high - low), 2),
         }
         if value is not None
         else None
@@ -273,7 +292,9 @@ def _line(names: list[str], values: list[float | None], top: float) -> Json:
     runs = [[point for point in run if point] for known, run in groupby(every, bool) if known]
     points = [point for run in runs for point in run]
     return {
-        "top": top,
+        "low": low,
+        "middle": (low + high) / 2,
+        "top": high,
         "points": points,
         "runs": runs,
         "highest": max(points, key=lambda point: point["value"], default=None),
@@ -294,15 +315,19 @@ def _ticks(names: list[str]) -> list[Json]:
     return [{"name": names[place], "x": round(100 * place / last, 2)} for place in places]
 
 
-def _group(group: Json, base_rate: float | None) -> Json:
+def _group(group: Json, base_rate: float | None, is_share: bool) -> Json:
     """Return a group with the scales that its levels share."""
     levels = group["levels"]
-    rates = [rate for level in levels if (rate := level["base_rate_high"]) is not None]
+    keys = ("base_rate_low", "base_rate", "base_rate_high")
+    rates = [rate for level in levels for key in keys if (rate := level[key]) is not None]
+    scale = _scale([*rates, base_rate or 0], is_share) if rates else None
+    if scale and is_share:
+        scale = 0, _nice_top(max(*rates, base_rate or 0))
     shares = [level[key] for level in levels for key in ("population_share", "share_high")]
     return {
         **group,
         "share_top": _nice_top(max(shares, default=1)),
-        "rate_top": _nice_top(max([*rates, base_rate or 0])) if rates else None,
+        "rate_scale": scale,
         "labelled": _extremes(levels, "labelled_share"),
         "psi_top": max(1.6 * DIFFERENT, 1.1 * group["psi_high"]),
     }
@@ -446,10 +471,11 @@ def _annotation(record: Json) -> str:
 def _biases(record: Json) -> list[str]:
     if not record["groups"]:
         return ["No groups were declared, so differences between groups were not measured."]
-    return [_bias(group) for group in record["groups"]]
+    is_share = record["label_audit"].get("is_share", True)
+    return [_bias(group, is_share) for group in record["groups"]]
 
 
-def _bias(group: Json) -> str:
+def _bias(group: Json, is_share: bool) -> str:
     levels = group["levels"]
     text = (
         f"By {group['group']}, the rows of the file and all rows of the label mart in the time"
@@ -457,15 +483,16 @@ def _bias(group: Json) -> str:
         f" {index(group['psi'])}, interval {index(group['psi_low'])} to"
         f" {index(group['psi_high'])}; under {LOOK} is alike, over {DIFFERENT} is different)."
     )
-    for key, what in (
-        ("labelled_share", "The share of rows with a label"),
-        ("base_rate", "The base rate"),
+    rate, form = ("base rate", percent) if is_share else ("mean of the label", number)
+    for key, what, shown in (
+        ("labelled_share", "share of rows with a label", percent),
+        ("base_rate", rate, form),
     ):
         if extremes := _extremes(levels, key):
             low, high = extremes
             text += (
-                f" {what} runs from {percent(low[key])} ({low['level']}) to"
-                f" {percent(high[key])} ({high['level']})."
+                f" The {what} runs from {shown(low[key])} ({low['level']}) to"
+                f" {shown(high[key])} ({high['level']})."
             )
     if small := [level["level"] for level in levels if level["is_small"]]:
         text += f" Too few rows to say anything of: {', '.join(small)}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets, read_record
+from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets, read_record, verify
 from martfeast.declaration import Exposure
 from martfeast.drift import DIFFERENT, Drift, measure_drift
 from martfeast.duckdb_sql import parquet_path, quoted
@@ -130,8 +130,11 @@ def compare_datasets(
     else:
         other, _ = _find(folder, after)
         rows_after, words = f"read_parquet({parquet_path(other)})", str(other)
-    names = _names(connection, rows_before, record)
-    there = {row[0] for row in connection.execute(f"describe from {rows_after}").fetchall()}
+    columns = _columns(connection, before, rows_before)
+    if record is not None:
+        roles = ("label", "feature")
+        columns = [c["name"] for c in record["columns"] if c["role"] in roles]
+    names, there = columns, set(_columns(connection, after, rows_after))
     left_out += [f"only before: {name}" for name in names if name not in there]
     shared = [name for name in names if name in there]
     if not shared:
@@ -167,12 +170,13 @@ def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
     exposure, _, number = name.partition("/")
     found = find_datasets(folder / exposure) if exposure else []
     wanted = [pair for pair in found if not number or str(pair[1]["number"]) == number.lstrip("0")]
+    path = Path(name)
+    if not wanted and path.is_dir() and (path / RECORD).exists():
+        wanted = [(path, read_record(path / RECORD))]
     if wanted:
         path, record = wanted[-1]
+        verify(path, record)
         return path / DATA, record
-    path = Path(name)
-    if path.is_dir() and (path / RECORD).exists():
-        return path / DATA, read_record(path / RECORD)
     if path.is_file() and path.suffix == ".parquet":
         return path, None
     known = [f"{exposure}/{record['number']}" for _, record in found] or sorted(
@@ -187,12 +191,12 @@ def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
     )
 
 
-def _names(
-    connection: duckdb.DuckDBPyConnection, rows: str, record: dict[str, Any] | None
-) -> list[str]:
-    if record is None:
+def _columns(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> list[str]:
+    try:
         return [row[0] for row in connection.execute(f"describe from {rows}").fetchall()]
-    return [c["name"] for c in record["columns"] if c["role"] in ("label", "feature")]
+    except duckdb.Error as error:
+        message = f"It cannot be read: {str(error).splitlines()[0].rstrip('.')}."
+        raise _refusal(name, "dataset-unreadable", message, "Name another.") from error
 
 
 def _served(
@@ -231,7 +235,15 @@ def _served(
         fix = "Run `feast apply` and `feast materialize` first."
         raise _refusal(exposure.name, "nothing-served", message, fix) from error
     features = served.drop_columns([*mart.entity_columns])
-    if all(column.null_count == len(column) for column in features.columns):
+    nulls = {
+        name
+        for name, column in zip(features.column_names, features.columns, strict=True)
+        if column.null_count == len(column)
+    }
+    for view, names in exposure.features_by_mart.items():
+        if view in online and nulls.issuperset(names):
+            left_out.append(f"nothing is served of {view}: run `feast materialize`")
+    if len(nulls) == features.num_columns:
         message = f"The online store has nothing for the newest rows of {mart.name}."
         raise _refusal(exposure.name, "nothing-served", message, "Run `feast materialize` first.")
     connection.register("served", features)

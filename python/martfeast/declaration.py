@@ -40,6 +40,12 @@ class Label:
     missing_reason: str | None
     groups: list[str] = field(default_factory=list)
 
+    @property
+    def columns(self) -> list[str]:
+        """All these columns, as far as they are named; a training set has them."""
+        names = [self.column, self.known_at, self.missing_reason, *self.groups]
+        return [name for name in names if name]
+
 
 @dataclass(frozen=True)
 class Mart:

@@ -122,9 +122,11 @@ def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
         " from drifting group by bin order by bin",
         parameters,
     ).fetchall()
-    mean = "avg(v), var_pop(v)" if is_number else "cast(null as double), cast(null as double)"
+    finite = "cast(v as double)" if is_number else "cast(null as double)"
+    mean = ", ".join(f"{what}(x) filter (isfinite(x))" for what in ("avg", "var_pop"))
     rows = run(
-        f"select count(*), count(v), {mean} from drifting group by is_after order by is_after"
+        f"select count(*), count(v), {mean} from (select *, {finite} as x from drifting)"
+        " group by is_after order by is_after"
     ).fetchall()
     (rows_1, known_1, mean_1, variance_1), (rows_2, known_2, mean_2, variance_2) = rows
     return Drift(

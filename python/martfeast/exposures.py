@@ -249,9 +249,9 @@ class _ExposureReader:
         label_mart = exposure.label
         taken: dict[str, str] = {}
         if label_mart is not None and label_mart.label is not None:
-            label = label_mart.label
             taken["split"] = "a column of every training set"
-            for name in (label_mart.timestamp, label.column, label.known_at, *label.groups):
+            taken["no_label_reason"] = "a column of training sets that keep rows without a label"
+            for name in (label_mart.timestamp, *label_mart.label.columns):
                 taken[name.lower()] = f"a column of label mart '{label_mart.name}'"
         marts = [self.marts[name] for name in exposure.features_by_mart]
         for mart in (*marts, *([label_mart] if label_mart else [])):

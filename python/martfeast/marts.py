@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 
 from martfeast.artifacts import Artifacts
 from martfeast.declaration import Column, Label, Mart
-from martfeast.feature_types import BOOL, ENTITY_TYPES, TIMESTAMP, cast_to, feature_type
+from martfeast.feature_types import (
+    BOOL,
+    ENTITY_TYPES,
+    FLOAT32,
+    FLOAT64,
+    INT32,
+    INT64,
+    TIMESTAMP,
+    cast_to,
+    feature_type,
+)
 from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
 from martfeast.release import PUBLISHED_AT, Release
@@ -26,6 +36,9 @@ _MART_KEYS = {
 _LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
 _GROUP_TYPES = (*ENTITY_TYPES, BOOL)
+_LABEL_TYPES = (BOOL, INT32, INT64, FLOAT32, FLOAT64)
+# What `martfeast dataset` adds to the columns of a label mart.
+TRAINING_SET_NAMES = ("event_timestamp", "split")
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
 # Names that Feast's offline stores give to columns of their own (ibis.py drops a feature `rn`; the
@@ -275,6 +288,15 @@ class _MartReader:
             for name in mart.label.groups:
                 self._check_group(mart, name, place.at("groups"))
             label_columns = {mart.label.column}
+            for name in {*mart.label.columns, *mart.entity_columns}:
+                if name.lower() in TRAINING_SET_NAMES:
+                    self._add(
+                        self.place.at(("columns", name)),
+                        name,
+                        "name-reserved",
+                        "Every training set has a column of this name already.",
+                        "Rename the column.",
+                    )
         for column in mart.columns:
             self._check_column(column, mart, column.name in label_columns)
 
@@ -290,6 +312,14 @@ class _MartReader:
                 "group-is-the-label",
                 f"'{name}' is about the label, so groups by it say nothing.",
                 "Take it out of groups.",
+            )
+        elif name.lower() == "all":
+            self._add(
+                place,
+                "label.groups",
+                "name-reserved",
+                "Audits call the whole by this name.",
+                "Rename the column.",
             )
         elif column.data_type and column.type not in _GROUP_TYPES:
             self._add(
@@ -361,6 +391,14 @@ class _MartReader:
                     f"An entity cannot be {column.data_type}.",
                     "Cast it to varchar, bigint or integer, and correct data_type.",
                 )
+        elif is_label and column.type is not None and column.type not in _LABEL_TYPES:
+            self._add(
+                type_place,
+                column.name,
+                "label-type-unsupported",
+                f"A label is true or false, or a number, and this one is {column.data_type}.",
+                "Make a label of it for each question, for example: outcome = 'lost' as is_lost.",
+            )
         elif (column.is_feature or is_label) and column.data_type and column.type is None:
             fix = f"Cast it to {cast_to(column.data_type)}, and correct data_type"
             if column.is_feature:

@@ -13,7 +13,7 @@ import pytest
 
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 SERVICE, YAML = "overdue_prediction", "models/marts/_marts__models.yml"
-LABEL_SQL = f"models/marts/{LABELS}.sql"
+SQL, LABEL_SQL = f"models/marts/{TITLES}.sql", f"models/marts/{LABELS}.sql"
 Json = dict[str, Any]
 
 
@@ -91,7 +91,7 @@ def test_rows_labels_and_features_as_they_were_known(applied, store):
         (4, {}),
         (4, {}),
         (4, {}),
-        (3, {"not_yet_known": 1}),
+        (3, {"not_returned": 1}),
     ]
     assert record["file"]["rows"] == 3
 
@@ -103,9 +103,9 @@ def test_rows_without_a_label_are_kept_and_marked_if_asked(applied):
         (1, "north", False, None),
         (1, "south", True, None),
         (2, "north", False, None),
-        (2, "south", None, "not_yet_known"),
+        (2, "south", None, "not_returned"),
     ]
-    assert record["steps"][-1]["step"].endswith("(without: 1 not_yet_known)")
+    assert record["steps"][-1]["step"].endswith("(without: 1 not_returned)")
 
 
 def test_no_label_is_in_that_was_not_known_and_no_row_that_was_not_asked(applied):
@@ -217,8 +217,8 @@ def test_the_same_inputs_give_the_same_bytes(applied):
     assert "version 1: there already, with the same inputs" in again.stdout
     shutil.rmtree(folder)
     assert dataset(applied)["file"]["sha256"] == first["file"]["sha256"]
-    assert (folder / "0001/data.parquet").read_bytes() == data
-    assert not (folder / "0001/data.parquet").stat().st_mode & 0o222, "it can be written to"
+    assert (folder / "0002/data.parquet").read_bytes() == data
+    assert not (folder / "0002/data.parquet").stat().st_mode & 0o222, "it can be written to"
 
 
 def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
@@ -282,6 +282,86 @@ def test_labels_and_features_are_of_one_build(applied):
     assert "Run `feast apply`, so that labels and features are of one build." in said
 
 
+def test_what_follows_from_the_record_is_drawn_again(applied):
+    dataset(applied)
+    folder = applied.path / f"out/datasets/{SERVICE}/0001"
+    page = (folder / "card.html").read_bytes()
+    (folder / "card.html").unlink()
+    dataset(applied)
+    assert (folder / "card.html").read_bytes() == page
+
+
+def test_a_number_is_never_used_twice(applied):
+    """Not even when the dataset of that number is gone: Feast still knows it."""
+    dataset(applied)
+    shutil.rmtree(applied.path / f"out/datasets/{SERVICE}/0001")
+    assert dataset(applied, "--unlabelled", "keep")["number"] == 2
+
+
+def test_where_nothing_can_be_written_is_named(applied):
+    (applied.path / "out/datasets").write_text("a file where the folder should be")
+    result = applied.martfeast("dataset", SERVICE, cwd=applied.path)
+    assert result.returncode == 1
+    assert "A dataset cannot be written there: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_license_is_an_input_and_named_when_it_changes(applied):
+    dataset(applied)
+    applied.replace_in(
+        "models/exposures.yml",
+        "          label: {mart: loan_labels}\n",
+        "          label: {mart: loan_labels}\n          license: https://library.example/terms\n",
+    )
+    applied.dbt("parse")
+    record = dataset(applied)
+    assert record["number"] == 2
+    assert record["changes"] == ["license:  is now https://library.example/terms"]
+
+
+def test_numbers_that_are_no_numbers_are_left_out_of_what_is_measured(applied):
+    applied.replace_in(
+        SQL,
+        "    waiting_days,",
+        "    case when title_id = 10 then 'nan' else waiting_days end::float as waiting_days,",
+    )
+    apply(applied)
+    dataset(applied)
+    text = (applied.path / f"out/datasets/{SERVICE}/0001/dataset.json").read_text()
+    assert "NaN" not in text
+
+
+def test_a_label_that_is_a_number_is_not_called_a_share(applied):
+    applied.replace_in(
+        LABEL_SQL,
+        "loan_returns.returned_at > loans.due_at as is_overdue",
+        "cast(date_diff('day', loans.due_at, loan_returns.returned_at) as integer) as is_overdue",
+    )
+    applied.replace_in(
+        YAML,
+        "      - name: is_overdue\n        data_type: boolean",
+        "      - name: is_overdue\n        data_type: integer",
+    )
+    applied.replace_in(
+        YAML,
+        "minimum: 0.1, maximum: 0.9, maximum_difference_by_group: 0.8",
+        "minimum: -10, maximum: 10, maximum_difference_by_group: 20",
+    )
+    applied.replace_in(
+        YAML,
+        "reported: returned_at > due_at",
+        "reported: cast(date_diff('day', due_at, returned_at) as integer)",
+    )
+    apply(applied)
+    record = dataset(applied)
+    assert [row[0] for row in rows(applied, 1, "is_overdue")] == [-6, 2, 0]
+    assert any("mean of the label moves between -6 and 1 " in limit for limit in record["limits"])
+    assert all(level["base_rate_low"] is None for level in record["groups"][0]["levels"])
+    page = (applied.path / f"out/datasets/{SERVICE}/0001/card.html").read_text()
+    assert "Mean of the label" in page
+    assert "Base rate" not in page
+
+
 def test_a_damaged_record_is_named(applied):
     dataset(applied)
     record = applied.path / f"out/datasets/{SERVICE}/0001/dataset.json"
@@ -312,8 +392,12 @@ def test_a_file_that_was_changed_is_not_handed_out(applied):
         ),
         (
             [SERVICE, "--as-of", "2026-03-09"],
-            "was known by 2026-03-09T00:00:00Z. The first label was known at"
+            "was known by 2026-03-09T00:00:00Z. The first of them was known at"
             " 2026-03-10T12:00:00Z: choose a later --as-of.",
+        ),
+        (
+            [SERVICE, "--from", "2026-03-08"],
+            "No row of this time range has a label: choose another range.",
         ),
         (
             [SERVICE, "--as-of", "2026-03-19"],
@@ -361,6 +445,48 @@ def test_a_group_that_divides_nothing_is_refused(applied, value, said):
 
 
 # Audits of labels
+
+
+def test_an_audit_of_nothing_fails(library):
+    (library.path / LABEL_SQL).write_text((library.path / LABEL_SQL).read_text() + "\nwhere 1 = 0")
+    library.said("build", succeeds=False)
+    results = json.loads((library.path / "target/run_results.json").read_text())["results"]
+    failed = " ".join(result["unique_id"] for result in results if result["status"] == "fail")
+    for audit in ("label_coverage", "label_base_rate", "label_maturity"):
+        assert f"martfeast_{audit}_{LABELS}" in failed
+
+
+TWIN = """
+models:
+  - name: loan_labels_of_branches
+    config:
+      meta:
+        feast: {timestamp: predicted_at, label: {column: is_lent, known_at: predicted_at}}
+    columns:
+      - {name: branch_code, data_type: varchar, config: {meta: {feast: {entity: branch}}}}
+      - {name: predicted_at, data_type: timestamp}
+      - {name: is_lent, data_type: boolean}
+"""
+
+
+def test_an_audit_knows_its_mart_from_one_whose_name_begins_alike(library):
+    """Also where names are not quoted."""
+    models = library.path / "models"
+    (models / "loan_labels_of_branches.sql").write_text(
+        "select branch_code, predicted_at, true as is_lent from {{ ref('loan_labels') }}"
+    )
+    (models / "lent_label_audit.sql").write_text(
+        "{{ martfeast.label_audit(ref('loan_labels_of_branches')) }}"
+    )
+    (models / "lent.yml").write_text(TWIN)
+    off = "quoting: {database: false, schema: false, identifier: false}\n"
+    project = library.path / "dbt_project.yml"
+    project.write_text(project.read_text() + off)
+    built = library.dbt("build", "-s", "+lent_label_audit")
+    assert built.returncode == 0, built.stdout
+    assert library.query("select distinct group_column, base_rate from lent_label_audit") == [
+        ("all", 1)
+    ]
 
 
 def test_an_audit_counts_by_group_and_month(library):
@@ -461,13 +587,14 @@ def test_drift_is_measured_against_declared_thresholds(applied):
 def test_drift_against_what_is_served(applied):
     dataset(applied)
     nothing = applied.martfeast("drift", SERVICE, cwd=applied.path)
-    assert nothing.returncode == 1
+    assert nothing.returncode == 2
     assert "The online store has nothing for the newest rows of loan_labels." in nothing.stderr
     materialized = applied.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
     assert materialized.returncode == 0, materialized.stderr
     answer = applied.martfeast("drift", SERVICE, "served", "--json", cwd=applied.path)
     report = json.loads(answer.stdout)
     assert report["rows"] == [3, 4]
+    assert not any("nothing is served" in line for line in report["left_out"])
     assert {column["column"] for column in report["columns"]} >= {"copies_free", "is_student"}
     assert "only before: is_overdue" in report["left_out"]
 
@@ -482,6 +609,6 @@ def test_drift_against_what_is_served(applied):
 )
 def test_drift_names_what_is_not_there(applied_library, arguments, said):
     result = applied_library.martfeast("drift", *arguments, cwd=applied_library.path)
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert said in result.stderr

@@ -149,6 +149,17 @@ MARTS = [
         )
     ),
     (
+        set_type(LABELS, "is_overdue", "varchar"),
+        [("label-type-unsupported", f"{LABELS}.is_overdue")],
+    ),
+    (
+        lambda m: [
+            rename(LABELS, "no_label_reason", "Split")(m),
+            mart(m, LABELS)["label"].update(missing_reason="Split"),
+        ],
+        [("name-reserved", f"{LABELS}.Split")],
+    ),
+    (
         lambda m: mart(m, LABELS)["label"].pop("known_at"),
         [("label-incomplete", f"{LABELS}.label.known_at")],
     ),
@@ -373,6 +384,10 @@ EXPOSURES = [
     (lambda m: service(m).update(license=1), [("wrong-value", f"{SERVICE}.license")]),
     (
         lambda m: rename(ACTIVITY, "is_student", "split")(m),
+        [("feature-duplicate", f"{SERVICE}.features.{ACTIVITY}")],
+    ),
+    (
+        lambda m: rename(ACTIVITY, "is_student", "no_label_reason")(m),
         [("feature-duplicate", f"{SERVICE}.features.{ACTIVITY}")],
     ),
     (

@@ -14,11 +14,12 @@
 with asked as (
 
     select
-        {{ label.timestamp }} as asked_at,
-        cast({{ label.column }} as double) as label,
-        {{ dbt.datediff(label.timestamp, label.known_at, 'minute') }} as maturity_minutes
+        {{ adapter.quote(label.timestamp) }} as asked_at,
+        cast({{ adapter.quote(label.column) }} as double) as label,
+        {{ dbt.datediff(adapter.quote(label.timestamp), adapter.quote(label.known_at), 'minute') }}
+            as maturity_minutes
         {%- for name in label.groups %},
-        coalesce(cast({{ name }} as varchar), '(none)') as group_{{ loop.index }}
+        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
         {%- endfor %}
     from {{ label_mart }}
 
@@ -27,7 +28,7 @@ with asked as (
 by_group as (
 {% for name in ['all'] + label.groups %}
     select
-        '{{ name }}' as group_column,
+        '{{ name | replace("'", "''") }}' as group_column,
         {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
         cast({{ dbt.date_trunc('month', 'asked_at') }} as timestamp) as period_start,
         label,
@@ -83,12 +84,12 @@ group by group_column, group_value, period_start
 with asked as (
 
     select
-        {{ label.column }} as label,
+        {{ adapter.quote(label.column) }} as label,
         coalesce(
-            cast({{ label.missing_reason or 'null' }} as varchar), '(no reason given)'
+            cast({{ adapter.quote(label.missing_reason) if label.missing_reason else 'null' }} as varchar), '(no reason given)'
         ) as reason
         {%- for name in label.groups %},
-        coalesce(cast({{ name }} as varchar), '(none)') as group_{{ loop.index }}
+        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
         {%- endfor %}
     from {{ label_mart }}
 
@@ -97,7 +98,7 @@ with asked as (
 long as (
 {% for name in ['all'] + label.groups %}
     select
-        '{{ name }}' as group_column,
+        '{{ name | replace("'", "''") }}' as group_column,
         {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
         label,
         reason
@@ -154,18 +155,31 @@ inner join by_group
   {% if not execute %}
     {{ return({'timestamp': 'asked_at', 'column': 'label', 'known_at': 'known_at', 'groups': []}) }}
   {% endif %}
+  {% if not graph.nodes %}
+    {{ exceptions.raise_compiler_error(
+      'dbt does not tell unit tests what models declare, so an audit of a label cannot have one.'
+    ) }}
+  {% endif %}
+  {#- One name may be the beginning of another: the longest that is in the text is meant. -#}
+  {% set text = relation | string %}
+  {% set found = namespace(label=none, length=0) %}
   {% for node in graph.nodes.values() if node.resource_type == 'model' %}
     {% set feast = node.config.get('meta', {}).get('feast') or {} %}
-    {% if feast.label and node.relation_name and node.relation_name in relation | string %}
-      {{ return({
+    {% set name = node.relation_name or '' %}
+    {% if feast.label and name in text and name | length > found.length %}
+      {% set found.length = name | length %}
+      {% set found.label = {
         'timestamp': feast.timestamp,
         'column': feast.label.column,
         'known_at': feast.label.known_at,
         'missing_reason': feast.label.missing_reason,
         'groups': feast.label.groups or []
-      }) }}
+      } %}
     {% endif %}
   {% endfor %}
+  {% if found.label %}
+    {{ return(found.label) }}
+  {% endif %}
   {{ exceptions.raise_compiler_error(
     relation ~ ' is no model with a label. Give it config.meta.feast.label, or name another.'
   ) }}

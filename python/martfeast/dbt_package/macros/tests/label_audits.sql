@@ -19,9 +19,16 @@ where
     and (
         (group_column = 'all' and labelled_share < {{ minimum_share }})
         {% if minimum_share_by_group is not none %}
-        or (row_count >= {{ minimum_rows }} and labelled_share < {{ minimum_share_by_group }})
+        or (
+            group_column <> 'all' and row_count >= {{ minimum_rows }}
+            and labelled_share < {{ minimum_share_by_group }}
+        )
         {% endif %}
     )
+
+union all
+
+{{ martfeast.no_rows(model) }}
 {% endtest %}
 
 {#
@@ -78,6 +85,17 @@ where
         and difference > {{ maximum_difference_by_group }}
     )
     {% endif %}
+
+union all
+
+select
+    group_column,
+    group_value,
+    null as period_start,
+    row_count,
+    null as base_rate,
+    null as difference
+from ({{ martfeast.no_rows(model) }}) as nothing
 {% endtest %}
 
 {#
@@ -86,13 +104,14 @@ where
 #}
 {% test label_maturity(model, column_name, maximum_hours, share=0.95) %}
 {%- set label = martfeast.label_of(model) -%}
+{%- set asked_at, known_at = adapter.quote(label.timestamp), adapter.quote(label.known_at) -%}
 with labelled as (
 
     select
-        {{ dbt.datediff(label.timestamp, label.known_at, 'minute') }} as maturity_minutes,
-        {{ label.known_at }} > {{ label.timestamp }} as is_known_later
+        {{ known_at }} > {{ asked_at }} as is_known_later,
+        {{ known_at }} <= {{ dbt.dateadd('hour', maximum_hours, asked_at) }} as is_known_in_time
     from {{ model }}
-    where {{ label.column }} is not null
+    where {{ adapter.quote(label.column) }} is not null
 
 )
 
@@ -107,10 +126,9 @@ union all
 
 select
     'known later than {{ maximum_hours }} hours' as what,
-    sum(case when maturity_minutes > {{ maximum_hours }} * 60 then 1 else 0 end) as row_count
+    sum(case when is_known_in_time then 0 else 1 end) as row_count
 from labelled
-having
-    avg(case when maturity_minutes <= {{ maximum_hours }} * 60 then 1.0 else 0.0 end) < {{ share }}
+having coalesce(avg(case when is_known_in_time then 1.0 else 0.0 end), 0) < {{ share }}
 {% endtest %}
 
 {#
@@ -118,20 +136,49 @@ having
   (columns of both). Returns rows whose label differs, or is on one side only.
 #}
 {% test label_consistency(model, column_name, to, keys, reported) %}
-with reports as (
+with labels as (
 
     select
         {{ keys | join(', ') }},
-        {{ reported }} as reported_label
+        {{ column_name }} as label,
+        true as is_there
+    from {{ model }}
+
+),
+
+reports as (
+
+    select
+        {{ keys | join(', ') }},
+        {{ reported }} as label,
+        true as is_there
     from {{ to }}
 
 )
 
 select
-    {{ keys | join(', ') }},
-    labels.{{ column_name }} as label,
-    reports.reported_label
-from {{ model }} as labels
-full outer join reports using ({{ keys | join(', ') }})
-where labels.{{ column_name }} is distinct from reports.reported_label
+    {% for key in keys -%}
+    coalesce(labels.{{ key }}, reports.{{ key }}) as {{ key }},
+    {% endfor -%}
+    labels.label,
+    reports.label as reported_label
+from labels
+full outer join reports
+    on {% for key in keys %}labels.{{ key }} is not distinct from reports.{{ key }}
+    {%- if not loop.last %} and {% endif %}{% endfor %}
+where
+    labels.label is distinct from reports.label
+    or labels.is_there is null
+    or reports.is_there is null
 {% endtest %}
+
+{# One row if a relation has none: an audit of nothing shows nothing. #}
+{% macro no_rows(model) -%}
+select
+    'all' as group_column,
+    'all' as group_value,
+    count(*) as row_count,
+    null as labelled_share
+from {{ model }}
+having count(*) = 0
+{%- endmacro %}
