@@ -453,10 +453,10 @@ def test_status_of_a_project_that_is_ready(built_library):
     lines = result.stdout.splitlines()
     assert lines[2].split() == [
         *("mart", "enforced", "unique", "null", "published", "passed", "fresh", "described"),
-        *("owned", "public", "declared", "upstream", "replayed", "compatible"),
+        *("owned", "public", "declared", "upstream", "audited", "replayed", "compatible"),
     ]
     assert [line.split() for line in lines[3:6]] == [
-        [name, *["ok"] * 13] for name in (LABELS, ACTIVITY, TITLES)
+        [name, *["ok"] * 14] for name in (LABELS, ACTIVITY, TITLES)
     ]
     assert lines[-1] == "ready: 2 feature views, 1 services, 1 label marts; release 1"
 
