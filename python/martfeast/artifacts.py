@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from martfeast.problems import DeclarationError, Problem
+from martfeast.problems import Problem, refusal
 
 DEFAULT_PUBLISHED_PATH = "data/published"
 MANIFEST_VERSION = "https://schemas.getdbt.com/dbt/manifest/v12.json"
@@ -51,6 +51,22 @@ class Artifacts:
         ]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    def upstream(self, unique_id: str) -> list[str]:
+        """Return the unique_ids of a node and of all upstream of it, each after its parents."""
+        nodes, seen = self.manifest["nodes"], {unique_id}
+        found: list[str] = []
+
+        def collect(name: str) -> None:
+            # A source has nothing upstream, and is not among the nodes.
+            for parent in nodes.get(name, {}).get("depends_on", {}).get("nodes", []):
+                if parent not in seen:
+                    seen.add(parent)
+                    collect(parent)
+            found.append(name)
+
+        collect(unique_id)
+        return found
 
     def code_checksum(self, unique_id: str) -> str:
         """Return the MD5 of what a node runs, as the dbt package's macro of this name has it.
@@ -168,7 +184,7 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
     try:
         project = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise _failure(
+        raise refusal(
             "dbt project",
             "project-missing",
             f"{path} does not exist.",
@@ -176,14 +192,14 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise _failure(
+        raise refusal(
             "dbt project",
             "project-unreadable",
             f"{path} cannot be read: {reason}.",
             "Correct it, then run `dbt build`.",
         ) from None
     if not isinstance(project, dict):
-        raise _failure(
+        raise refusal(
             "dbt project", "project-unreadable", f"{path} has no settings.", "Correct it."
         )
     return project
@@ -193,32 +209,28 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise _failure(
+        raise refusal(
             "dbt artifacts", "artifacts-missing", f"{path} does not exist: dbt has not run.", BUILD
         ) from None
     except (OSError, ValueError) as error:
-        raise _failure(
+        raise refusal(
             "dbt artifacts", "manifest-unreadable", f"{path} is not readable JSON: {error}.", BUILD
         ) from None
     metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
     metadata = metadata if isinstance(metadata, dict) else {}
     version = metadata.get("dbt_schema_version")
     if version != MANIFEST_VERSION:
-        raise _failure(
+        raise refusal(
             "dbt artifacts",
             "manifest-version",
             f"{path} has schema {version}, and martfeast reads {MANIFEST_VERSION}.",
             "Run `dbt build` with dbt 1.11.",
         )
     if not isinstance(manifest.get("nodes"), dict) or "generated_at" not in metadata:
-        raise _failure(
+        raise refusal(
             "dbt artifacts", "manifest-unreadable", f"{path} is not a whole manifest.", BUILD
         )
     return dict(manifest)
-
-
-def _failure(subject: str, rule: str, message: str, fix: str) -> DeclarationError:
-    return DeclarationError([Problem(subject, rule, message, fix)])
 
 
 def _find_stale(artifacts: Artifacts, folders: list[Path]) -> list[Problem]:

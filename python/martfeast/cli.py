@@ -2,9 +2,10 @@
 
 import json
 import math
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +21,8 @@ from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
 if TYPE_CHECKING:
     from martfeast.registry import FeatureRepo
 
+Command = TypeVar("Command", bound=Callable[..., None])
+IF_THERE = "feature_repo in the project, if there"
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 project_dir_option = click.option(
     "--project-dir",
@@ -30,6 +33,14 @@ project_dir_option = click.option(
 )
 
 
+def feature_repo_option(
+    what: str, default: str = "feature_repo in the project"
+) -> Callable[[Command], Command]:
+    """Return the option --feature-repo, saying what the command takes it for."""
+    help_ = f"{what}  [default: {default}]"
+    return click.option("--feature-repo", type=click.Path(path_type=Path), help=help_)
+
+
 @click.group()
 def main() -> None:
     """Feature views from tested dbt marts."""
@@ -38,11 +49,7 @@ def main() -> None:
 @main.command()
 @click.argument("mart", required=False)
 @project_dir_option
-@click.option(
-    "--feature-repo",
-    type=click.Path(path_type=Path),
-    help="The folder with feature_store.yaml.  [default: feature_repo in the project, if there]",
-)
+@feature_repo_option("The folder with feature_store.yaml.", IF_THERE)
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_json: bool) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
@@ -110,11 +117,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 
 @main.command("replay")
 @project_dir_option
-@click.option(
-    "--feature-repo",
-    type=click.Path(path_type=Path),
-    help="Whose offline store to check too.  [default: feature_repo in the project, if there]",
-)
+@feature_repo_option("Whose offline store to check too.", IF_THERE)
 @click.option("--select", "names", multiple=True, metavar="MART", help="Only this mart.")
 @click.option(
     "--cuts",
@@ -163,11 +166,7 @@ def replay_command(
 @main.command("dataset")
 @click.argument("exposure")
 @project_dir_option
-@click.option(
-    "--feature-repo",
-    type=click.Path(path_type=Path),
-    help="Where the exposure is applied.  [default: feature_repo in the project]",
-)
+@feature_repo_option("Where the exposure is applied.")
 @click.option("--from", "start", type=MOMENT, help="Rows asked from this moment (UTC) on.")
 @click.option("--until", "end", type=MOMENT, help="Rows asked before this moment (UTC).")
 @click.option(
@@ -220,11 +219,7 @@ def dataset_command(
 @click.argument("before")
 @click.argument("after", default="served")
 @project_dir_option
-@click.option(
-    "--feature-repo",
-    type=click.Path(path_type=Path),
-    help="Whose online store serves.  [default: feature_repo in the project]",
-)
+@feature_repo_option("Whose online store serves.")
 @click.option(
     "--threshold",
     "thresholds",

@@ -21,10 +21,10 @@ import duckdb
 from martfeast.artifacts import Artifacts
 from martfeast.dataset_audit import measure_columns, measure_groups, measure_label, measure_split
 from martfeast.dataset_card import card_html, croissant
-from martfeast.declaration import Column, Declaration, Exposure, Mart
+from martfeast.declaration import ASKED_AT, SPLIT, Column, Declaration, Exposure, Mart
 from martfeast.drift import LOOK, measure_drift
-from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp, utc
-from martfeast.problems import DeclarationError, Problem, did_you_mean
+from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp, utc
+from martfeast.problems import DeclarationError, did_you_mean, refusal
 from martfeast.readiness import utc_now
 from martfeast.reading import Assessment, assess
 
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from martfeast.registry import FeatureRepo
 
 FORMAT = 1
-# Feast's own name for the moment of a row; it reads saved datasets by it.
-ASKED_AT = "event_timestamp"
-SPLIT, NOT_YET_KNOWN = "split", "not_yet_known"
+NOT_YET_KNOWN = "not_yet_known"
 # What a dataset's record repeats of its inputs.
 METADATA = (
     *("title", "description", "owner", "maturity", "url", "license", "personal_information"),
@@ -70,13 +68,12 @@ class Request:
 class Dataset:
     """A dataset that is there. path: its folder. record: all that is known of it.
 
-    is_new: whether it was built now. changes: against the version before, as words.
+    is_new: whether it was built now.
     """
 
     path: Path
     record: Json
     is_new: bool
-    changes: list[str]
 
 
 def build_dataset(
@@ -126,7 +123,7 @@ def build_dataset(
         finally:
             os.close(lock)
     except (OSError, duckdb.IOException) as error:
-        raise _refusal(
+        raise refusal(
             str(folder),
             "not-writable",
             f"A dataset cannot be written there: {str(error).splitlines()[0].rstrip('.')}.",
@@ -145,7 +142,7 @@ def _find_or_build(folder: Path, builder: "_Builder", number: int) -> Dataset:
         if record["inputs"] == builder.inputs:
             verify(path, record)
             _describe(path, record)
-            return Dataset(path, record, False, record["changes"])
+            return Dataset(path, record, is_new=False)
     building = folder / f".building-{uuid.uuid4().hex}"
     building.mkdir()
     try:
@@ -154,7 +151,7 @@ def _find_or_build(folder: Path, builder: "_Builder", number: int) -> Dataset:
         building.rename(path)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Dataset(path, record, True, record["changes"])
+    return Dataset(path, record, is_new=True)
 
 
 def _last_number(folder: Path, store: "FeatureStore", exposure: Exposure) -> int:
@@ -218,7 +215,7 @@ def read_record(path: Path) -> Json:
         reason = f"it has format {record['format']}, and lacks {', '.join(sorted(missing)) or '-'}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    raise _refusal(
+    raise refusal(
         str(path),
         "dataset-damaged",
         f"This record of a dataset cannot be read: {reason}.",
@@ -244,19 +241,19 @@ class _Builder:
         assert mart.label is not None
         self.artifacts, self.declaration = assessment.artifacts, assessment.declaration
         self.exposure, self.mart, self.label = exposure, mart, mart.label
-        self.reason = mart.label.missing_reason or "no_label_reason"
+        self.reason = mart.label.reason_column
         self.store, self.request, self.say = store, request, say
         # Our own store keeps the order of rows and writes more than fits into memory.
         self.is_streamed = "martfeast.offline_store" in str(store.config.offline_store.type)
         self.connection = connect(store.config) if self.is_streamed else duckdb.connect()
         self.connection.execute("set TimeZone = 'UTC'")
-        self.rows = f"read_parquet({parquet_path(mart.path)})"
+        self.rows = parquet_rows(mart.path)
         asked, known = quoted(mart.timestamp), quoted(self.label.known_at)
         ((self.row_count, first, last, last_known),) = self.connection.execute(
             f"select count(*), min({asked}), max({asked}), max({known}) from {self.rows}"
         ).fetchall()
         if not self.row_count:
-            raise _refusal(mart.name, "no-rows", "It has no rows.", "Load data, run `dbt build`.")
+            raise refusal(mart.name, "no-rows", "It has no rows.", "Load data, run `dbt build`.")
         self.first, self.last = first, last
         self.start = utc(request.start) if request.start else first
         after_last = last.replace(microsecond=0) + timedelta(seconds=1)
@@ -265,6 +262,7 @@ class _Builder:
         self.as_of = utc(request.as_of) if request.as_of else self.now
         self.test_from = utc(request.test_from) if request.test_from else None
         marts = [mart, *(self.declaration.marts[name] for name in exposure.features_by_mart)]
+        self.paths = {one.name: _path(self.artifacts, one) for one in marts}
         self.inputs: Json = {
             "exposure": exposure.name,
             "label": f"{mart.name}.{self.label.column}",
@@ -303,14 +301,14 @@ class _Builder:
         if not rows:
             message = f"No row is asked {span}, and by {_iso(self.as_of)}."
             advice = f"Its rows are from {_iso(self.first)} to {_iso(self.last)}."
-            raise _refusal(name, "no-rows", message, advice)
+            raise refusal(name, "no-rows", message, advice)
         if not labels:
             ((known,),) = run(
                 f"select min({quoted(self.label.known_at)}) from {self.rows}"
                 f" where {label} is not null and {quoted(self.mart.timestamp)}"
                 f" between {timestamp(self.start)} and {timestamp(self.end)}"
             ).fetchall()
-            raise _refusal(
+            raise refusal(
                 column,
                 "no-labels",
                 f"No label of a row asked {span} was known by {_iso(self.as_of)}.",
@@ -321,7 +319,7 @@ class _Builder:
         if values == 1:
             ((value,),) = run(f"select any_value({label}) from asked").fetchall()
             message = f"Every label {span} is {value}, so there is nothing to learn."
-            raise _refusal(column, "label-constant", message, "Choose a longer time range.")
+            raise refusal(column, "label-constant", message, "Choose a longer time range.")
         for group in self.label.groups:
             ((values, nulls),) = run(
                 f"select count(distinct {quoted(group)}), count(*) - count({quoted(group)})"
@@ -329,7 +327,7 @@ class _Builder:
             ).fetchall()
             if values + (nulls > 0) < 2:
                 held = "null" if nulls else "of one value"
-                raise _refusal(
+                raise refusal(
                     f"{name}.{group}",
                     "group-constant",
                     f"The group column is {held} in all rows {span}, so there are no groups.",
@@ -337,13 +335,14 @@ class _Builder:
                 )
         if self.test_from and not self.start < self.test_from < self.end:
             message = f"--test-from is {_iso(self.test_from)}, not within the rows {span}."
-            raise _refusal(name, "split-outside", message, "Choose a moment within them.")
+            raise refusal(name, "split-outside", message, "Choose a moment within them.")
 
     def build(self, folder: Path, number: int, before: tuple[Path, Json] | None) -> Json:
         """Write a dataset to a folder and return its record."""
         spine, data = folder / "spine.parquet", folder / DATA
         self.say(f"rows       of {self.mart.name}")
-        steps = self._steps()
+        audit = measure_label(self.connection, self.mart, "asked")
+        steps = self._steps(audit)
         columns = "*" if self.request.keeps_unlabelled else f"* exclude ({quoted(self.reason)})"
         if self.test_from:
             at = f"timezone('UTC', {timestamp(self.test_from)})"
@@ -364,7 +363,7 @@ class _Builder:
         self._join(spine, data)
         spine.unlink()
         self._check_joined(data, rows)
-        dataset = f"read_parquet({parquet_path(data)})"
+        dataset = parquet_rows(data)
         self.say("measuring  label, groups and columns")
         described = self.connection.execute(f"describe from {dataset}").fetchall()
         types = {name: type_.removesuffix(" WITH TIME ZONE") for name, type_, *_ in described}
@@ -397,7 +396,7 @@ class _Builder:
                 {**self._origin(name), **measured[name], "type": type_.lower()}
                 for name, type_ in types.items()
             ],
-            "label_audit": measure_label(self.connection, self.mart, "asked"),
+            "label_audit": audit,
             "groups": measure_groups(self.connection, self.mart, "asked", "kept"),
             "drift": self._measure_split(dataset),
         }
@@ -435,22 +434,15 @@ class _Builder:
             f" and {asked} < {timestamp(self.end)} and {asked} <= {as_of}"
         )
 
-    def _steps(self) -> list[Json]:
-        """Count rows at each step, and those left out by reason."""
-        run = self.connection.execute
+    def _steps(self, audit: Json) -> list[Json]:
+        """Count rows at each step, and those left out by reason; audit is of the rows asked."""
         asked = quoted(self.mart.timestamp)
-        ((in_range,),) = run(
+        ((in_range,),) = self.connection.execute(
             f"select count(*) from {self.rows} where {asked} >= {timestamp(self.start)}"
             f" and {asked} < {timestamp(self.end)}"
         ).fetchall()
-        label, reason = quoted(self.label.column), quoted(self.reason)
-        ((by_then, labelled),) = run(f"select count(*), count({label}) from asked").fetchall()
-        reasons = dict(
-            run(
-                f"select coalesce({reason}, '(no reason given)'), count(*) from asked"
-                f" where {label} is null group by 1 order by 2 desc, 1"
-            ).fetchall()
-        )
+        by_then = audit["rows"]
+        reasons = {one["reason"]: one["rows"] for one in audit["reasons"]}
         steps: list[tuple[str, int, dict[str, int]]] = [
             (f"rows of {self.mart.name}", self.row_count, {}),
             (
@@ -466,7 +458,7 @@ class _Builder:
                 (f"kept, with or without a label (without: {marked or 'none'})", by_then, {})
             )
         else:
-            steps.append(("with a label", labelled, reasons))
+            steps.append(("with a label", audit["labelled"], reasons))
         return [
             {"step": step, "rows": rows, "left_out": {why: n for why, n in out.items() if n}}
             for step, rows, out in steps
@@ -484,13 +476,13 @@ class _Builder:
             assert isinstance(job, AsofRetrievalJob)
             job.persist(SavedDatasetFileStorage(path=str(data)))
             return
-        frame = to_pandas(self.connection.sql(f"from {_read(spine)}").to_arrow_table())
+        frame = to_pandas(self.connection.sql(f"from {parquet_rows(spine)}").to_arrow_table())
         joined: pyarrow.Table = self.store.get_historical_features(
             entity_df=frame, features=service
         ).to_arrow()
         self.connection.register("joined", joined)
         keys = [*self.mart.entity_columns, ASKED_AT]
-        columns = self.connection.execute(f"describe from {_read(spine)}").fetchall()
+        columns = self.connection.execute(f"describe from {parquet_rows(spine)}").fetchall()
         names = [f"spine.{quoted(row[0])}" for row in columns]
         names += [f"joined.{quoted(name)}" for name in self.exposure.features]
         on = " and ".join(
@@ -498,16 +490,18 @@ class _Builder:
         )
         copy_to_parquet(
             self.connection,
-            f"select {', '.join(names)} from {_read(spine)} as spine join joined on {on}"
+            f"select {', '.join(names)} from {parquet_rows(spine)} as spine join joined on {on}"
             f" order by {', '.join(f'spine.{quoted(name)}' for name in (ASKED_AT, *keys[:-1]))}",
             data,
         )
         self.connection.unregister("joined")
 
     def _check_joined(self, data: Path, rows: int) -> None:
-        ((joined,),) = self.connection.execute(f"select count(*) from {_read(data)}").fetchall()
+        ((joined,),) = self.connection.execute(
+            f"select count(*) from {parquet_rows(data)}"
+        ).fetchall()
         if joined != rows:
-            raise _refusal(
+            raise refusal(
                 self.exposure.name,
                 "rows-differ",
                 f"Feast returned {joined:,} rows for {rows:,}.",
@@ -556,7 +550,7 @@ class _Builder:
             "description": found[0].description if found else "Why there is no label.",
             "mart": mart.name,
             "entity": found[0].entity if found else None,
-            "path": _path(self.artifacts.manifest, mart),
+            "path": self.paths[mart.name],
         }
 
     def _changes(self, before: tuple[Path, Json], record: Json, data: Path) -> list[str]:
@@ -608,8 +602,8 @@ class _Builder:
         ]
         new, gone, *changed = self.connection.execute(
             f"select count(*) filter (b.is_there is null), count(*) filter (a.is_there is null),"
-            f" {', '.join(counts)} from (select *, true as is_there from {_read(data)}) as a"
-            f" full join (select *, true as is_there from {_read(old_data)}) as b on {on}"
+            f" {', '.join(counts)} from (select *, true as is_there from {parquet_rows(data)}) as a"
+            f" full join (select *, true as is_there from {parquet_rows(old_data)}) as b on {on}"
         ).fetchall()[0]
         found += [f"{n:,} rows are {word}" for n, word in ((new, "new"), (gone, "gone")) if n]
         found += [
@@ -617,7 +611,9 @@ class _Builder:
             for name, n in zip(features, changed, strict=True)
             if n
         ]
-        drifts = measure_drift(self.connection, _read(old_data), _read(data), features)
+        drifts = measure_drift(
+            self.connection, parquet_rows(old_data), parquet_rows(data), features
+        )
         found += [
             f"{drift.column} is distributed otherwise: index {drift.psi:.2f} ({drift.verdict})"
             for drift in sorted(drifts, key=lambda drift: -drift.psi)
@@ -633,9 +629,9 @@ def _find_exposure(declaration: Declaration, name: str) -> tuple[Exposure, Mart]
     if exposure is None:
         known = list(declaration.exposures)
         advice = did_you_mean(name, known, f"Exposures are: {', '.join(known) or 'none'}.")
-        raise _refusal(name, "exposure-unknown", "There is no such exposure of type ml.", advice)
+        raise refusal(name, "exposure-unknown", "There is no such exposure of type ml.", advice)
     if exposure.label is None:
-        raise _refusal(
+        raise refusal(
             name,
             "label-missing",
             "It names no label, so there is nothing to learn.",
@@ -654,20 +650,20 @@ def _registry_state(store: "FeatureStore", declaration: Declaration, exposure: E
         service = store.get_feature_service(exposure.name)
         views = [store.get_feature_view(name) for name in exposure.features_by_mart]
     except FeastObjectNotFoundException as error:
-        raise _refusal(exposure.name, "not-applied", f"{error}.", fix) from None
+        raise refusal(exposure.name, "not-applied", f"{error}.", fix) from None
     for view in views:
         mart = declaration.marts[view.name]
         read = Path(str(getattr(view.batch_source, "path", "")))
         if read != mart.path:
             message = f"Feast reads {read.name or 'no file'}, not {mart.path.name}."
-            raise _refusal(mart.name, "not-applied", message, fix)
+            raise refusal(mart.name, "not-applied", message, fix)
     registered = [
         f"{p.name}:{f.name}" for p in service.feature_view_projections for f in p.features
     ]
     declared = [f"{m}:{name}" for m, names in exposure.features_by_mart.items() for name in names]
     if sorted(registered) != sorted(declared):
         message = "Feast has other features of it than dbt."
-        raise _refusal(exposure.name, "not-applied", message, fix)
+        raise refusal(exposure.name, "not-applied", message, fix)
     specs: list[Any] = [service.to_proto().spec, *(view.to_proto().spec for view in views)]
     texts = [spec.SerializeToString(deterministic=True).hex() for spec in specs]
     return {
@@ -725,7 +721,7 @@ def verify(path: Path, record: Json) -> None:
     """
     data = path / DATA
     if not data.exists() or _sha256(data) != record["file"]["sha256"]:
-        raise _refusal(
+        raise refusal(
             str(path),
             "dataset-damaged",
             f"{data} is not the file that was written.",
@@ -778,22 +774,14 @@ def _limits(record: Json) -> list[str]:
     return found
 
 
-def _path(manifest: Json, mart: Mart) -> Json:
+def _path(artifacts: Artifacts, mart: Mart) -> Json:
     """Return the sources and the models under a mart, each after what it is built on."""
-    found: list[str] = []
-    _collect(manifest, mart.unique_id, found)
+    found, manifest = artifacts.upstream(mart.unique_id), artifacts.manifest
     sources = [manifest["sources"][name] for name in found if name in manifest["sources"]]
     return {
         "sources": [f"{source['source_name']}.{source['name']}" for source in sources],
         "models": [manifest["nodes"][n]["alias"] for n in found if n in manifest["nodes"]],
     }
-
-
-def _collect(manifest: Json, unique_id: str, found: list[str]) -> None:
-    for parent in manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []):
-        if parent not in found:
-            _collect(manifest, parent, found)
-    found.append(unique_id)
 
 
 def _mart_state(mart: Mart) -> Json:
@@ -823,19 +811,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> str:
-    return f"read_parquet({parquet_path(path)})"
-
-
 def _iso(moment: datetime) -> str:
     return f"{moment.isoformat()}Z"
 
 
 def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _refusal(
-    subject: str, rule: str, message: str, fix: str, file: str | None = None
-) -> DeclarationError:
-    return DeclarationError([Problem(subject, rule, message, fix, file)])

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 from scipy.stats import binomtest
 
-from martfeast.declaration import Exposure, Mart
+from martfeast.declaration import ASKED_AT, Exposure, Mart
 from martfeast.drift import measure_drift, stability_index, verdict
 from martfeast.duckdb_sql import quoted
 
@@ -37,15 +37,15 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
     assert mart.label is not None
     run = connection.execute
     label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
-    reason = quoted(mart.label.missing_reason or "no_label_reason")
+    reason = quoted(mart.label.reason_column)
     ((rows, labelled, base_rate, is_share, months),) = run(
         f"select count(*), count({label}), avg(cast({label} as double)),"
         f" bool_and(cast({label} as double) in (0, 1)),"
-        f" count(distinct date_trunc('month', event_timestamp)) from {population}"
+        f" count(distinct date_trunc('month', {ASKED_AT})) from {population}"
     ).fetchall()
     grain, form = ("month", "%Y-%m") if months > 2 else ("day", "%Y-%m-%d")
     periods = run(
-        f"select strftime(date_trunc('{grain}', event_timestamp), '{form}') as period, count(*),"
+        f"select strftime(date_trunc('{grain}', {ASKED_AT}), '{form}') as period, count(*),"
         f" count({label}), avg(cast({label} as double)) from {population} group by 1 order by 1"
     ).fetchall()
     reasons = run(
@@ -54,7 +54,7 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
     ).fetchall()
     ((median, p95),) = run(
         "select quantile_cont(m, 0.5), quantile_cont(m, 0.95) from (select"
-        f" date_diff('minute', event_timestamp, {known_at}) as m from {population}"
+        f" date_diff('minute', {ASKED_AT}, {known_at}) as m from {population}"
         f" where {label} is not null)"
     ).fetchall()
     return {

@@ -226,8 +226,9 @@ def _view(record: Json) -> Json:
     names = [period["period"] for period in periods]
     labelled = [each["labelled"] / each["rows"] if each["rows"] else None for each in periods]
     rates = [period["base_rate"] for period in periods]
-    is_share = audit.get("is_share", True)
-    scale = _scale([*(rate for rate in rates if rate is not None)], is_share)
+    is_share = audit["is_share"]
+    known = [rate for rate in rates if rate is not None]
+    scale = _scale(known, is_share, room=1.15) if known else None
     columns = record["columns"]
     missing = sorted(
         (column for column in columns if column["missing_share"] > 0),
@@ -262,12 +263,13 @@ def _nice_top(highest: float) -> float:
     return next((top for top in _NICE_TOPS if top >= highest), max(1.0, highest))
 
 
-def _scale(values: list[float], is_share: bool) -> tuple[float, float] | None:
-    """Return the ends of a scale for values of a label: from 0, unless there are lower ones."""
-    if not values:
-        return None
+def _scale(values: list[float], is_share: bool, room: float = 1) -> tuple[float, float]:
+    """Return the ends of a scale for values of a label: from 0, unless there are lower ones.
+
+    room: above the highest share, as a factor.
+    """
     if is_share:
-        return 0, _nice_top(1.15 * max(values))
+        return 0, _nice_top(room * max(values))
     low, high = min(0, *values), max(0, *values)
     return (low, high) if low < high else (low - 1, high + 1)
 
@@ -320,14 +322,11 @@ def _group(group: Json, base_rate: float | None, is_share: bool) -> Json:
     levels = group["levels"]
     keys = ("base_rate_low", "base_rate", "base_rate_high")
     rates = [rate for level in levels for key in keys if (rate := level[key]) is not None]
-    scale = _scale([*rates, base_rate or 0], is_share) if rates else None
-    if scale and is_share:
-        scale = 0, _nice_top(max(*rates, base_rate or 0))
     shares = [level[key] for level in levels for key in ("population_share", "share_high")]
     return {
         **group,
         "share_top": _nice_top(max(shares, default=1)),
-        "rate_scale": scale,
+        "rate_scale": _scale([*rates, base_rate or 0], is_share) if rates else None,
         "labelled": _extremes(levels, "labelled_share"),
         "psi_top": max(1.6 * DIFFERENT, 1.1 * group["psi_high"]),
     }
@@ -471,7 +470,7 @@ def _annotation(record: Json) -> str:
 def _biases(record: Json) -> list[str]:
     if not record["groups"]:
         return ["No groups were declared, so differences between groups were not measured."]
-    is_share = record["label_audit"].get("is_share", True)
+    is_share = record["label_audit"]["is_share"]
     return [_bias(group, is_share) for group in record["groups"]]
 
 

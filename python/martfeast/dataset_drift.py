@@ -11,8 +11,8 @@ import duckdb
 from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets, read_record, verify
 from martfeast.declaration import Exposure
 from martfeast.drift import DIFFERENT, Drift, measure_drift
-from martfeast.duckdb_sql import parquet_path, quoted
-from martfeast.problems import DeclarationError, Problem, did_you_mean
+from martfeast.duckdb_sql import parquet_rows, quoted
+from martfeast.problems import did_you_mean, refusal
 from martfeast.reading import assess
 
 if TYPE_CHECKING:
@@ -120,33 +120,33 @@ def compare_datasets(
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     left_out: list[str] = []
-    rows_before = f"read_parquet({parquet_path(path)})"
+    rows_before = parquet_rows(path)
     if after == SERVED:
         if exposure is None or feature_repo is None:
             message = f"{before} is of no exposure here, so nobody knows what is served for it."
-            raise _refusal(before, "exposure-unknown", message, "Name a dataset by its exposure.")
+            raise refusal(before, "exposure-unknown", message, "Name a dataset by its exposure.")
         rows_after = _served(connection, feature_repo, exposure, left_out)
         words = f"served now for the newest rows of {exposure.label.name if exposure.label else ''}"
     else:
         other, _ = _find(folder, after)
-        rows_after, words = f"read_parquet({parquet_path(other)})", str(other)
-    columns = _columns(connection, before, rows_before)
-    if record is not None:
-        roles = ("label", "feature")
-        columns = [c["name"] for c in record["columns"] if c["role"] in roles]
-    names, there = columns, set(_columns(connection, after, rows_after))
+        rows_after, words = parquet_rows(other), str(other)
+    if record is None:
+        names = _columns(connection, before, rows_before)
+    else:
+        names = [c["name"] for c in record["columns"] if c["role"] in ("label", "feature")]
+    there = set(_columns(connection, after, rows_after))
     left_out += [f"only before: {name}" for name in names if name not in there]
     shared = [name for name in names if name in there]
     if not shared:
         message = f"{before} and {after} have no column in common."
-        raise _refusal(before, "nothing-to-compare", message, "Name two datasets of one exposure.")
+        raise refusal(before, "nothing-to-compare", message, "Name two datasets of one exposure.")
     counts = [
         connection.execute(f"select count(*) from {rows}").fetchall()[0][0]
         for rows in (rows_before, rows_after)
     ]
     if not all(counts):
         empty = before if not counts[0] else after
-        raise _refusal(empty, "no-rows", "It has no rows.", "Materialize, or name another.")
+        raise refusal(empty, "no-rows", "It has no rows.", "Materialize, or name another.")
     declared: dict[str, float] = {"": DIFFERENT}
     if exposure is not None:
         declared = {"": exposure.drift_threshold, **exposure.drift_thresholds}
@@ -154,7 +154,7 @@ def compare_datasets(
     for name in thresholds:
         if name and name not in shared:
             advice = did_you_mean(name, shared, f"Columns are: {', '.join(shared)}.")
-            raise _refusal(name, "column-unknown", "It is not compared.", advice)
+            raise refusal(name, "column-unknown", "It is not compared.", advice)
     return DriftReport(
         before=str(path),
         after=words,
@@ -183,7 +183,7 @@ def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
         one.name for one in folder.glob("*") if one.is_dir()
     )
     advice = did_you_mean(name, known, f"There are: {', '.join(known) or 'none'}.")
-    raise _refusal(
+    raise refusal(
         name,
         "dataset-unknown",
         "There is no such dataset.",
@@ -196,7 +196,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> lis
         return [row[0] for row in connection.execute(f"describe from {rows}").fetchall()]
     except duckdb.Error as error:
         message = f"It cannot be read: {str(error).splitlines()[0].rstrip('.')}."
-        raise _refusal(name, "dataset-unreadable", message, "Name another.") from error
+        raise refusal(name, "dataset-unreadable", message, "Name another.") from error
 
 
 def _served(
@@ -212,12 +212,12 @@ def _served(
     mart = exposure.label
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."
-        raise _refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
+        raise refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
     keys = ", ".join(map(quoted, mart.entity_columns))
     # Feast cannot be asked for a key that is null.
     whole = " and ".join(f"{quoted(name)} is not null" for name in mart.entity_columns)
     frame = connection.execute(
-        f"select {keys} from read_parquet({parquet_path(mart.path)}) where {whole}"
+        f"select {keys} from {parquet_rows(mart.path)} where {whole}"
         f" order by {quoted(mart.timestamp)} desc, {keys} limit {SERVED_ROWS}"
     ).df()
     online = [view.name for view in store.list_feature_views() if view.online]
@@ -233,7 +233,7 @@ def _served(
     except Exception as error:  # whatever an online store raises, if it was never made
         message = f"The online store cannot be asked: {type(error).__name__}: {error}."
         fix = "Run `feast apply` and `feast materialize` first."
-        raise _refusal(exposure.name, "nothing-served", message, fix) from error
+        raise refusal(exposure.name, "nothing-served", message, fix) from error
     features = served.drop_columns([*mart.entity_columns])
     nulls = {
         name
@@ -245,10 +245,6 @@ def _served(
             left_out.append(f"nothing is served of {view}: run `feast materialize`")
     if len(nulls) == features.num_columns:
         message = f"The online store has nothing for the newest rows of {mart.name}."
-        raise _refusal(exposure.name, "nothing-served", message, "Run `feast materialize` first.")
+        raise refusal(exposure.name, "nothing-served", message, "Run `feast materialize` first.")
     connection.register("served", features)
     return "served"
-
-
-def _refusal(subject: str, rule: str, message: str, fix: str) -> DeclarationError:
-    return DeclarationError([Problem(subject, rule, message, fix)])

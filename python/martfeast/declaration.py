@@ -9,6 +9,10 @@ from martfeast.feature_types import FeatureType
 from martfeast.release import PublishedVersion
 from martfeast.source_lines import Place
 
+# What a training set calls the moment of a row, which is Feast's own name for it; its split into
+# train and test; and why a row has no label, where the label mart has no column for that.
+ASKED_AT, SPLIT, NO_LABEL_REASON = "event_timestamp", "split", "no_label_reason"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -39,6 +43,11 @@ class Label:
     known_at: str
     missing_reason: str | None
     groups: list[str] = field(default_factory=list)
+
+    @property
+    def reason_column(self) -> str:
+        """What a training set calls the reason why a row has no label."""
+        return self.missing_reason or NO_LABEL_REASON
 
     @property
     def columns(self) -> list[str]:

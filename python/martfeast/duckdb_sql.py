@@ -25,6 +25,11 @@ def timestamp(moment: datetime) -> str:
     return f"timestamp '{utc(moment).isoformat(sep=' ')}'"
 
 
+def parquet_rows(path: Path) -> str:
+    """Return SQL of the rows of a Parquet file, or of all files in a folder."""
+    return f"read_parquet({parquet_path(path)})"
+
+
 def parquet_path(path: Path) -> str:
     """Return a Parquet file's path, or a folder's with all files in it, for read_parquet.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from martfeast.artifacts import Artifacts
-from martfeast.declaration import Exposure, Mart
+from martfeast.declaration import NO_LABEL_REASON, SPLIT, Exposure, Mart
 from martfeast.drift import DIFFERENT
 from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
 from martfeast.problems import ProblemLog, did_you_mean
@@ -249,8 +249,8 @@ class _ExposureReader:
         label_mart = exposure.label
         taken: dict[str, str] = {}
         if label_mart is not None and label_mart.label is not None:
-            taken["split"] = "a column of every training set"
-            taken["no_label_reason"] = "a column of training sets that keep rows without a label"
+            taken[SPLIT] = "a column of every training set"
+            taken[NO_LABEL_REASON] = "a column of training sets that keep rows without a label"
             for name in (label_mart.timestamp, *label_mart.label.columns):
                 taken[name.lower()] = f"a column of label mart '{label_mart.name}'"
         marts = [self.marts[name] for name in exposure.features_by_mart]

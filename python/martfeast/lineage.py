@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from martfeast.artifacts import Artifacts
-from martfeast.problems import DeclarationError, Problem
+from martfeast.problems import DeclarationError, refusal
 
 
 @dataclass(frozen=True)
@@ -228,4 +228,4 @@ def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:
 
 
 def _refusal(subject: str, message: str, fix: str) -> DeclarationError:
-    return DeclarationError([Problem(subject, "not-replayable", message, fix)])
+    return refusal(subject, "not-replayable", message, fix)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from martfeast.artifacts import Artifacts
-from martfeast.declaration import Column, Label, Mart
+from martfeast.declaration import ASKED_AT, SPLIT, Column, Label, Mart
 from martfeast.feature_types import (
     BOOL,
     ENTITY_TYPES,
@@ -37,8 +37,6 @@ _LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
 _GROUP_TYPES = (*ENTITY_TYPES, BOOL)
 _LABEL_TYPES = (BOOL, INT32, INT64, FLOAT32, FLOAT64)
-# What `martfeast dataset` adds to the columns of a label mart.
-TRAINING_SET_NAMES = ("event_timestamp", "split")
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
 # Names that Feast's offline stores give to columns of their own (ibis.py drops a feature `rn`; the
@@ -289,7 +287,7 @@ class _MartReader:
                 self._check_group(mart, name, place.at("groups"))
             label_columns = {mart.label.column}
             for name in {*mart.label.columns, *mart.entity_columns}:
-                if name.lower() in TRAINING_SET_NAMES:
+                if name.lower() in (ASKED_AT, SPLIT):
                     self._add(
                         self.place.at(("columns", name)),
                         name,

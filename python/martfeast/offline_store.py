@@ -50,7 +50,7 @@ from feast.utils import (
     compute_non_entity_date_range,
 )
 
-from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp
+from martfeast.duckdb_sql import literal, parquet_path, parquet_rows, quoted, timestamp
 
 EVENT_TIMESTAMP = "event_timestamp"
 # A search compares every feature row with every entity row of its key, and an ASOF JOIN sorts all
@@ -556,7 +556,7 @@ def open_frame(
         return EntityFrame.of(connection, names, table)
     text = str(entity_df)
     if isinstance(entity_df, Path) or text.strip().lower().endswith(".parquet"):
-        relation = f"read_parquet({parquet_path(local_path(config, text.strip()))})"
+        relation = parquet_rows(local_path(config, text.strip()))
     elif isinstance(entity_df, str):
         attach_warehouse(connection, config)
         relation = f"({text.strip().rstrip(';')})"

@@ -41,6 +41,13 @@ class DeclarationError(Exception):
         super().__init__("\n".join(report + [str(problem) for problem in self.problems]))
 
 
+def refusal(
+    subject: str, rule: str, message: str, fix: str, file: str | None = None
+) -> DeclarationError:
+    """Return the error for one problem, to be raised."""
+    return DeclarationError([Problem(subject, rule, message, fix, file)])
+
+
 class ProblemLog:
     """Collects problems, each with the file and line it comes from."""
 

@@ -117,16 +117,7 @@ class Evidence:
 
     def lineage(self, mart: Mart) -> set[str]:
         """Return the unique_ids of the mart and of everything upstream of it."""
-        nodes = self.artifacts.manifest["nodes"]
-        found: set[str] = set()
-        waiting = [mart.unique_id]
-        while waiting:
-            unique_id = waiting.pop()
-            if unique_id not in found:
-                found.add(unique_id)
-                if unique_id in nodes:  # a source has nothing upstream
-                    waiting += nodes[unique_id]["depends_on"].get("nodes", [])
-        return found
+        return set(self.artifacts.upstream(mart.unique_id))
 
     def tests(self, lineage: set[str]) -> Iterator[dict[str, Any]]:
         """Yield the data tests and unit tests on any node of a lineage."""
@@ -261,16 +252,20 @@ def _contract_enforced(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         )
 
 
+def _generic_tests(evidence: Evidence, mart: Mart) -> Iterator[dict[str, Any]]:
+    """Yield the generic tests that are attached to the mart."""
+    for node in evidence.artifacts.manifest["nodes"].values():
+        is_attached = node.get("attached_node") == mart.unique_id
+        if node["resource_type"] == "test" and is_attached and node.get("test_metadata"):
+            yield node
+
+
 def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield name and arguments of the mart's own generic tests that any row at all can fail."""
-    for node in evidence.artifacts.manifest["nodes"].values():
-        metadata = node.get("test_metadata")
-        if node["resource_type"] != "test" or not metadata:
-            continue
-        config = node["config"]
+    for node in _generic_tests(evidence, mart):
+        metadata, config = node["test_metadata"], node["config"]
         if (
-            node.get("attached_node") == mart.unique_id
-            and str(config["severity"]).lower() == "error"
+            str(config["severity"]).lower() == "error"
             and config.get("error_if") == "!= 0"
             and config.get("fail_calc") == "count(*)"
             and not config.get("where")
@@ -521,13 +516,7 @@ def _label_audited(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             "Add groups: [<column>, ...] under label: columns that divide the rows.",
             place,
         )
-    tests = {
-        metadata["name"]
-        for node in evidence.artifacts.manifest["nodes"].values()
-        if node["resource_type"] == "test"
-        and node.get("attached_node") == mart.unique_id
-        and (metadata := node.get("test_metadata"))
-    }
+    tests = {node["test_metadata"]["name"] for node in _generic_tests(evidence, mart)}
     missing = [f"martfeast.{name}" for name in LABEL_AUDITS if name not in tests]
     if missing:
         yield Finding(

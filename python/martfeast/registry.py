@@ -16,7 +16,7 @@ from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import load_repo_config
 
-from martfeast.problems import DeclarationError, Problem
+from martfeast.problems import refusal
 from martfeast.readiness import Registered
 
 
@@ -155,13 +155,12 @@ class FeatureRepo:
             return self._read_registered()
         except Exception as error:  # whatever Feast raises for settings that it cannot use
             reason = " ".join(str(error).split()).rstrip(".")
-            problem = Problem(
+            raise refusal(
                 "feature store",
                 "feature-store-unusable",
                 f"{self.yaml_file} cannot be used: {type(error).__name__}: {reason}.",
                 "Correct it; `feast configuration` reads it too.",
-            )
-            raise DeclarationError([problem]) from error
+            ) from error
 
     def _read_registered(self) -> Registered:
         path = self.registry_path

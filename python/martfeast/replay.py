@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from martfeast.declaration import Mart
-from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp, utc
+from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp, utc
 from martfeast.lineage import Lineage, Relation
-from martfeast.problems import DeclarationError, Problem
+from martfeast.problems import DeclarationError, refusal
 
 DEFAULT_CUTS = 24
 PERTURBATIONS = ("deleted", "delayed", "shuffled")
@@ -151,16 +151,12 @@ class Scratch:
         try:
             self.connection.execute(f"create or replace table {self.table(relation)} as {rows}")
         except duckdb.Error as error:
-            raise DeclarationError(
-                [
-                    Problem(
-                        relation.name,
-                        "not-replayable",
-                        f"A replay cannot build it: {str(error).splitlines()[0]}.",
-                        "Run `dbt build`; it says more if the model is at fault.",
-                        relation.file,
-                    )
-                ]
+            raise refusal(
+                relation.name,
+                "not-replayable",
+                f"A replay cannot build it: {str(error).splitlines()[0]}.",
+                "Run `dbt build`; it says more if the model is at fault.",
+                relation.file,
             ) from None
 
     def _in_warehouse(self, relation: Relation) -> str:
@@ -173,14 +169,13 @@ class Scratch:
             try:
                 self.connection.execute(f"attach {literal(str(path))} as {alias} (read_only)")
             except duckdb.Error as error:
-                problem = Problem(
+                raise refusal(
                     relation.name,
                     "not-replayable",
                     f"Its database {database}, {path}, cannot be read:"
                     f" {str(error).splitlines()[0].rstrip('.')}.",
                     "If dbt is running, try again when it is done.",
-                )
-                raise DeclarationError([problem]) from None
+                ) from None
             self.attached[database] = alias
         return f"{self.attached[database]}.{name}"
 
@@ -217,14 +212,13 @@ class Scratch:
             types = {row[0].lower(): row[1] for row in described}
             type_ = types.get(str(relation.event_time).lower(), "not a column")
             if not type_.startswith(("TIMESTAMP", "DATE")):
-                problem = Problem(
+                raise refusal(
                     relation.name,
                     "event-time-unusable",
                     f"Its event_time is {relation.event_time}, which is {type_}.",
                     "Name a column that is a timestamp or a date.",
                     relation.file,
                 )
-                raise DeclarationError([problem])
             self.time_types[relation.unique_id] = type_
         return self.time_types[relation.unique_id]
 
@@ -489,7 +483,7 @@ def _span(scratch: Scratch, mart: Mart) -> tuple[datetime, datetime] | None:
         times.append(quoted(mart.label.known_at))
     start, end = scratch.connection.execute(
         f"select min({times[0]}), greatest({', '.join(f'max({time})' for time in times)})"
-        f" from read_parquet({parquet_path(mart.path)})"
+        f" from {parquet_rows(mart.path)}"
     ).fetchall()[0]
     return None if start is None else (start, end)
 
@@ -564,7 +558,7 @@ def _compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     columns = [column.name for column in mart.columns if column.name != mart.created]
     names = ", ".join(map(quoted, columns))
     then = f"select {typed_columns(mart)} from {scratch.table(relation)} where {up_to}"
-    today = f"select {names} from read_parquet({parquet_path(mart.path)}) where {up_to}"
+    today = f"select {names} from {parquet_rows(mart.path)} where {up_to}"
     if mart.label is not None and cut is not None:
         today = _labels_known_by(mart, columns, cut, today)
         is_withheld = cut.perturbation == "withheld"

@@ -8,7 +8,7 @@ from typing import Any
 
 from martfeast.knowledge_time import warnings
 from martfeast.lineage import compile_lineage
-from martfeast.problems import DeclarationError, Problem, did_you_mean
+from martfeast.problems import DeclarationError, Problem, did_you_mean, refusal
 from martfeast.readiness import failures, utc_now
 from martfeast.reading import assess
 from martfeast.replay import DEFAULT_CUTS, Difference, MartReplay, Replay, Say, replay
@@ -115,9 +115,7 @@ def replay_project(
         if name not in declaration.marts:
             known = list(declaration.marts)
             advice = did_you_mean(name, known, f"Marts are: {', '.join(known) or 'none'}.")
-            raise DeclarationError(
-                [Problem(name, "mart-unknown", "There is no such mart.", advice)]
-            )
+            raise refusal(name, "mart-unknown", "There is no such mart.", advice)
     asked = [one for one in assessment.readiness if not wanted or one.mart.name in wanted]
     refused = assessment.problems + [one for one in failures(asked) if one.rule in NEEDED]
     if refused:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martfeast.declaration import Declaration, Exposure, Mart
-from martfeast.duckdb_sql import literal, parquet_path, quoted, timestamp
+from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp
 from martfeast.feast_repository import feast_objects
 from martfeast.release import PUBLISHED_AT
 from martfeast.replay import typed_columns
@@ -84,9 +84,7 @@ class ServingCheck:
         import pandas as pd
 
         keys = ", ".join(map(quoted, mart.entity_columns))
-        known = (
-            f"from read_parquet({parquet_path(mart.path)}) where {quoted(mart.timestamp)} <= $at"
-        )
+        known = f"from {parquet_rows(mart.path)} where {quoted(mart.timestamp)} <= $at"
         sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
         frame = scratch.connection.execute(sql, {"at": cut.at}).df()
         if frame.empty:
@@ -99,7 +97,7 @@ class ServingCheck:
             sample = self.folder / f"{mart.name}.online.parquet"
             scratch.connection.register("keys_wanted", frame)
             scratch.connection.execute(
-                f"copy (select * from read_parquet({parquet_path(mart.path)}) semi join keys_wanted"
+                f"copy (select * from {parquet_rows(mart.path)} semi join keys_wanted"
                 f" using ({keys})) to {literal(str(sample))} (format parquet)"
             )
             scratch.connection.unregister("keys_wanted")
@@ -119,7 +117,7 @@ class ServingCheck:
         rows = f"where {quoted(mart.timestamp)} <= $at and {quoted(mart.label.column)} is not null"
         # Labels that the replay has are those known by then; today's must be told apart by time.
         known = f"and {quoted(mart.label.known_at)} <= $at"
-        published = f"read_parquet({parquet_path(mart.path)})"
+        published = parquet_rows(mart.path)
         keys = ", ".join(map(quoted, mart.entity_columns))
         latest = f"order by {quoted(mart.timestamp)} desc, {keys} limit {TRAINING_ROWS}"
         frames = [

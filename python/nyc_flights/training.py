@@ -313,7 +313,8 @@ def main() -> int:
     except martfeast.DeclarationError as error:
         print(error, file=sys.stderr)
         return 1
-    mart = declaration.exposures[SERVICE].label
+    exposure = declaration.exposures.get(SERVICE)
+    mart = exposure.label if exposure else None
     found = [
         (path, record)
         for path, record in find_datasets(PROJECT / "data/datasets" / SERVICE)

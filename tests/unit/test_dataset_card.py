@@ -254,6 +254,7 @@ def a_record():
             "rows": ROWS,
             "labelled": LABELLED,
             "base_rate": 0.2367,
+            "is_share": True,
             "periods": [
                 {
                     "period": month,

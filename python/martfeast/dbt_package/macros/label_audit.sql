@@ -18,26 +18,18 @@ with asked as (
         cast({{ adapter.quote(label.column) }} as double) as label,
         {{ dbt.datediff(adapter.quote(label.timestamp), adapter.quote(label.known_at), 'minute') }}
             as maturity_minutes
-        {%- for name in label.groups %},
-        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
-        {%- endfor %}
+        {{- martfeast.label_group_columns(label) }}
     from {{ label_mart }}
 
 ),
 
 by_group as (
-{% for name in ['all'] + label.groups %}
-    select
-        '{{ name | replace("'", "''") }}' as group_column,
-        {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
-        cast({{ dbt.date_trunc('month', 'asked_at') }} as timestamp) as period_start,
-        label,
-        case when label is not null then maturity_minutes end as maturity_minutes
-    from asked
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-{%- endfor %}
+
+    {{ martfeast.union_label_groups(label, [
+        'cast(' ~ dbt.date_trunc('month', 'asked_at') ~ ' as timestamp) as period_start',
+        'label',
+        'case when label is not null then maturity_minutes end as maturity_minutes'
+    ]) }}
 
 ),
 
@@ -88,25 +80,14 @@ with asked as (
         coalesce(
             cast({{ adapter.quote(label.missing_reason) if label.missing_reason else 'null' }} as varchar), '(no reason given)'
         ) as reason
-        {%- for name in label.groups %},
-        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
-        {%- endfor %}
+        {{- martfeast.label_group_columns(label) }}
     from {{ label_mart }}
 
 ),
 
 long as (
-{% for name in ['all'] + label.groups %}
-    select
-        '{{ name | replace("'", "''") }}' as group_column,
-        {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
-        label,
-        reason
-    from asked
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-{%- endfor %}
+
+    {{ martfeast.union_label_groups(label, ['label', 'reason']) }}
 
 ),
 
@@ -145,6 +126,30 @@ inner join by_group
     on
         by_reason.group_column = by_group.group_column
         and by_reason.group_value = by_group.group_value
+{%- endmacro %}
+
+{# The groups of a label as columns group_1, group_2 ..., to follow other columns of a select. #}
+{% macro label_group_columns(label) -%}
+{%- for name in label.groups %},
+        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
+{%- endfor %}
+{%- endmacro %}
+
+{#
+  Rows of the CTE `asked`, which has label_group_columns, once for all and once for each group of a
+  label: group_column, group_value, and what else is selected.
+#}
+{% macro union_label_groups(label, selected) -%}
+{%- for name in ['all'] + label.groups -%}
+    select
+        '{{ name | replace("'", "''") }}' as group_column,
+        {{ "'all'" if loop.first else 'group_' ~ loop.index0 }} as group_value,
+        {{ selected | join(',\n        ') }}
+    from asked
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+{%- endfor %}
 {%- endmacro %}
 
 {#

@@ -19,6 +19,12 @@
 {%- endmacro %}
 
 
+{# Whether dbt runs with --empty or --sample; it shows --sample to macros here only. #}
+{% macro is_part_of_the_data() %}
+  {{ return(invocation_args_dict.get('empty') or invocation_args_dict.get('sample')) }}
+{% endmacro %}
+
+
 {% macro insert_invocation() -%}
   {%- set relations = [] -%}
   {%- if flags.WHICH != 'test' -%}
@@ -26,8 +32,8 @@
       {%- do relations.append(node_id) -%}
     {%- endfor -%}
   {%- endif -%}
-  {# Rows of part of the data, or of another environment. dbt shows --sample to macros here only. #}
-  {%- set partial = flags.WHICH == 'clone' or invocation_args_dict.get('empty') or invocation_args_dict.get('sample')
+  {# Rows of part of the data, or of another environment. #}
+  {%- set partial = flags.WHICH == 'clone' or martfeast.is_part_of_the_data()
     or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') -%}
   {%- set is_partial = true if partial else false -%}
   {%- set schema = martfeast.evidence_schema() -%}

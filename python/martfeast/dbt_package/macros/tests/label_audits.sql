@@ -189,8 +189,3 @@ select
 from {{ model }}
 having count(*) = 0{{ ' and 1 = 0' if martfeast.is_part_of_the_data() }}
 {%- endmacro %}
-
-{# Whether dbt runs with --empty or --sample. #}
-{% macro is_part_of_the_data() %}
-  {{ return(invocation_args_dict.get('empty') or invocation_args_dict.get('sample')) }}
-{% endmacro %}
