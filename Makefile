@@ -27,7 +27,8 @@ REPORT := $(addprefix data/report/,report.json report.md fairness.json fairness.
 	precision_recall.png)
 DBT_FILES := dbt_project.yml profiles.yml packages.yml \
 	$(shell find models macros seeds tests/data_tests python/martfeast/dbt_package -type f)
-FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml python/martfeast/*.py)
+PACKAGE_FILES := $(shell find python/martfeast -name "*.py")
+FEAST_FILES := $(wildcard feature_repo/*.py feature_repo/*.yaml) $(PACKAGE_FILES)
 
 say = @printf '\n\033[1m%s\033[0m\n' "$(1)"
 
@@ -152,7 +153,7 @@ $(STAMPS)/built: $(DBT_FILES) $(LANDED) $(call missing,$(BUILT)) | $(INSTALLED) 
 	@mkdir -p $(@D) && cp target/run_results.json $(@D)/build_results.json && touch $@
 
 $(STAMPS)/replayed: $(STAMPS)/built $(wildcard data/published/current.json) \
-		$(wildcard python/martfeast/*.py) $(call missing,data/published/replays.json)
+		$(PACKAGE_FILES) $(call missing,data/published/replays.json)
 	$(call say,martfeast replay)
 	@$(BIN)/martfeast replay
 	@touch $@

@@ -292,9 +292,9 @@ def steps(case: dict[str, Any], folder: Path) -> Any:
 
 def plan(case: dict[str, Any], folder: Path, rows_of_a_key: int) -> Any:
     """Time this store with a search for views with up to so many entity rows of a key."""
-    from martfeast import offline_store
+    from martfeast.offline_store import joined_view
 
-    offline_store.FEW_ROWS_OF_A_KEY = rows_of_a_key
+    joined_view.FEW_ROWS_OF_A_KEY = rows_of_a_key
     return by_feast(case, ASOF, folder)
 
 

@@ -1,9 +1,9 @@
 """Tested dbt marts as Feast feature views, declared in dbt YAML and nowhere else."""
 
-from martfeast.declaration import Column, Declaration, Exposure, Label, Mart
-from martfeast.feast_repository import expose, feast_objects
+from martfeast.declaration.declared import Column, Declaration, Exposure, Label, Mart
+from martfeast.gate.assess import read_declaration
 from martfeast.problems import DeclarationError, Problem
-from martfeast.reading import read_declaration
+from martfeast.to_feast.expose import expose, feast_objects
 
 __all__ = [
     "Column",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from martfeast.artifacts import read_artifacts
+from martfeast.from_dbt.artifacts import read_artifacts
+from martfeast.gate.assess import assess
+from martfeast.gate.judge import Registered
+from martfeast.gate.report import as_json, dataset_report, mart_report, project_report
 from martfeast.problems import DeclarationError, did_you_mean
-from martfeast.readiness import Registered
-from martfeast.reading import assess
-from martfeast.replay import DEFAULT_CUTS
-from martfeast.replaying import replay_project
-from martfeast.report import as_json, dataset_report, mart_report, project_report
-from martfeast.retention import DEFAULT_KEPT_RELEASES, PruneError, prune
+from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
+from martfeast.replay.project import replay_project
+from martfeast.replay.run import DEFAULT_CUTS
 
 if TYPE_CHECKING:
     from martfeast.registry import FeatureRepo
@@ -200,7 +200,7 @@ def dataset_command(
     is_json: bool,
 ) -> None:
     """Build the training set of an EXPOSURE, with a card; the same again is not built twice."""
-    from martfeast.dataset import Request, build_dataset  # Feast takes seconds to import
+    from martfeast.datasets.build import Request, build_dataset  # Feast takes seconds to import
 
     try:
         dataset = build_dataset(
@@ -242,7 +242,7 @@ def drift_command(
     `served`, which is the default: what the online store gives now. Exits with 1 on drift, with
     2 if it cannot be measured.
     """
-    from martfeast.dataset_drift import SERVED, compare_datasets
+    from martfeast.datasets.drift_report import SERVED, compare_datasets
 
     repo = feature_repo or project_dir / "feature_repo"
     try:

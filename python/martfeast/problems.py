@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from martfeast.source_lines import Place
+from martfeast.places import Place
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import load_repo_config
 
+from martfeast.gate.judge import Registered
 from martfeast.problems import refusal
-from martfeast.readiness import Registered
 
 
 class RegistryConflictError(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import martfeast
-from martfeast.dataset import find_datasets
+from martfeast.datasets.build import find_datasets
 
 PROJECT = Path(__file__).parents[2]
 

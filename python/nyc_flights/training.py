@@ -22,7 +22,7 @@ import martfeast
 import matplotlib
 import numpy as np
 import pandas as pd
-from martfeast.dataset import find_datasets
+from martfeast.datasets.build import find_datasets
 from martfeast.fairness import FairnessReport, judge_fairness
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from martfeast.report import criteria_table
+from martfeast.gate.report import criteria_table
 
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 SERVICE = "overdue_prediction"

@@ -12,7 +12,15 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
-from martfeast.dataset_card import card_html, croissant, duration, index, moment, number, percent
+from martfeast.datasets.card.page import (
+    card_html,
+    croissant,
+    duration,
+    index,
+    moment,
+    number,
+    percent,
+)
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 

@@ -4,8 +4,13 @@ import math
 
 import duckdb
 import pytest
-from martfeast.dataset_audit import measure_columns
-from martfeast.drift import measure_drift, stability_index, standardized_difference, verdict
+from martfeast.datasets.audit import measure_columns
+from martfeast.datasets.drift import (
+    measure_drift,
+    stability_index,
+    standardized_difference,
+    verdict,
+)
 
 
 def drift(before: str, after: str):

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 from martfeast import DeclarationError, Problem, read_declaration
-from martfeast.reading import assess
+from martfeast.gate.assess import assess
 
 Json = dict[str, Any]
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"

@@ -1,7 +1,7 @@
 """Lines of keys and list items in YAML, or of the nearest thing above them."""
 
 import pytest
-from martfeast.source_lines import find_line
+from martfeast.places import find_line
 
 MODELS = """\
 version: 2

@@ -21,11 +21,11 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from martfeast import offline_store
 from martfeast.offline_store import (
     DuckDBAsofOfflineStore,
     DuckDBAsofOfflineStoreConfig,
     OfflineDataError,
+    joined_view,
 )
 from pyarrow import parquet
 
@@ -204,11 +204,11 @@ ENTITY_SCHEMA = pa.schema(
     case=cases,
     is_zoned=st.booleans(),
     as_pandas=st.booleans(),
-    few_rows=st.sampled_from([-1, offline_store.FEW_ROWS_OF_A_KEY]),
+    few_rows=st.sampled_from([-1, joined_view.FEW_ROWS_OF_A_KEY]),
 )
 def test_the_store_finds_what_the_oracle_finds(tmp_path, case, is_zoned, as_pandas, few_rows):
     """By either plan: with -1 no view is searched."""
-    with patch.object(offline_store, "FEW_ROWS_OF_A_KEY", few_rows):
+    with patch.object(joined_view, "FEW_ROWS_OF_A_KEY", few_rows):
         compare_with_the_oracle(tmp_path, case, is_zoned, as_pandas)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from martfeast.artifacts import Artifacts
-from martfeast.declaration import ASKED_AT, SPLIT, Column, Label, Mart
+from martfeast.declaration.declared import ASKED_AT, SPLIT, Column, Label, Mart
+from martfeast.declaration.keys import FEAST, feast_meta, owner_name, read_keys
 from martfeast.feature_types import (
     BOOL,
     ENTITY_TYPES,
@@ -19,10 +19,10 @@ from martfeast.feature_types import (
     cast_to,
     feature_type,
 )
-from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
+from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.places import Place
 from martfeast.problems import ProblemLog, did_you_mean
-from martfeast.release import PUBLISHED_AT, Release
-from martfeast.source_lines import Place
+from martfeast.published.release import PUBLISHED_AT, Release
 
 T = TypeVar("T")
 _MART_KEYS = {

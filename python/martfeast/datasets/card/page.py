@@ -2,7 +2,7 @@
 
 Both are drawn from one record of what was measured, and from nothing else: the same record gives
 the same bytes. The record is JSON-compatible; its keys are read by name below and in
-``templates/dataset_card.html.jinja``.
+``page.html.jinja``.
 """
 
 import json
@@ -15,7 +15,7 @@ import jinja2
 import mlcroissant as mlc
 from markupsafe import Markup, escape
 
-from martfeast.drift import DIFFERENT, LOOK
+from martfeast.datasets.drift import DIFFERENT, LOOK
 from martfeast.feature_types import (
     BOOL,
     FLOAT32,
@@ -50,7 +50,7 @@ def card_html(record: Json) -> str:
         The page. Everything that comes from the record is escaped.
 
     """
-    return _environment().get_template("dataset_card.html.jinja").render(**_view(record)).lstrip()
+    return _environment().get_template("page.html.jinja").render(**_view(record)).lstrip()
 
 
 def croissant(record: Json) -> Json:
@@ -196,7 +196,7 @@ def _whole(text: str) -> Markup:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("martfeast"),
+        loader=jinja2.PackageLoader("martfeast.datasets.card", ""),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

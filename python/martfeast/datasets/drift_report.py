@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.dataset import DATA, RECORD, datasets_path, find_datasets, read_record, verify
-from martfeast.declaration import Exposure
-from martfeast.drift import DIFFERENT, Drift, measure_drift
-from martfeast.duckdb_sql import parquet_rows, quoted
+from martfeast.datasets.build import DATA, RECORD, datasets_path, find_datasets, read_record, verify
+from martfeast.datasets.drift import DIFFERENT, Drift, measure_drift
+from martfeast.declaration.declared import Exposure
+from martfeast.engines.duckdb import parquet_rows, quoted
+from martfeast.gate.assess import assess
 from martfeast.problems import did_you_mean, refusal
-from martfeast.reading import assess
 
 if TYPE_CHECKING:
     from martfeast.registry import FeatureRepo

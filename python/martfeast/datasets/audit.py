@@ -6,9 +6,9 @@ import duckdb
 import numpy as np
 from scipy.stats import binomtest
 
-from martfeast.declaration import ASKED_AT, Exposure, Mart
-from martfeast.drift import measure_drift, stability_index, verdict
-from martfeast.duckdb_sql import quoted
+from martfeast.datasets.drift import measure_drift, stability_index, verdict
+from martfeast.declaration.declared import ASKED_AT, Exposure, Mart
+from martfeast.engines.duckdb import quoted
 
 # Levels with fewer rows say little by themselves: they are marked.
 SMALL_LEVEL = 100

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from martfeast.artifacts import Artifacts
+from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.problems import DeclarationError, refusal
 
 
@@ -84,7 +84,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
     """
     with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
         target = Path(name)
-        command = [sys.executable, "-m", "martfeast.compile_project", str(target)]
+        command = [sys.executable, "-m", "martfeast.replay.compile_project", str(target)]
         done = subprocess.run(
             command,
             cwd=artifacts.project_dir,

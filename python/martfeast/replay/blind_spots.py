@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from martfeast.lineage import Lineage, Relation
 from martfeast.problems import Problem
+from martfeast.replay.lineage import Lineage, Relation
 
 # Words that read the clock without being called.
 WORDS = re.compile(

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.artifacts import Artifacts
-from martfeast.dataset_audit import measure_columns, measure_groups, measure_label, measure_split
-from martfeast.dataset_card import card_html, croissant
-from martfeast.declaration import ASKED_AT, SPLIT, Column, Declaration, Exposure, Mart
-from martfeast.drift import LOOK, measure_drift
-from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp, utc
+from martfeast.datasets.audit import measure_columns, measure_groups, measure_label, measure_split
+from martfeast.datasets.card.page import card_html, croissant
+from martfeast.datasets.drift import LOOK, measure_drift
+from martfeast.declaration.declared import ASKED_AT, SPLIT, Column, Declaration, Exposure, Mart
+from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp, utc
+from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.gate.assess import Assessment, assess
+from martfeast.gate.judge import utc_now
 from martfeast.problems import DeclarationError, did_you_mean, refusal
-from martfeast.readiness import utc_now
-from martfeast.reading import Assessment, assess
 
 if TYPE_CHECKING:
     import pyarrow
@@ -236,7 +236,7 @@ class _Builder:
         request: Request,
         say: Say,
     ) -> None:
-        from martfeast.offline_store import connect
+        from martfeast.offline_store.source import connect
 
         assert mart.label is not None
         self.artifacts, self.declaration = assessment.artifacts, assessment.declaration
@@ -468,7 +468,8 @@ class _Builder:
         """Join the features through Feast, and write all columns in the spine's order."""
         from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
-        from martfeast.offline_store import AsofRetrievalJob, copy_to_parquet, to_pandas
+        from martfeast.engines.duckdb import copy_to_parquet
+        from martfeast.offline_store.jobs import AsofRetrievalJob, to_pandas
 
         service = self.store.get_feature_service(self.exposure.name)
         if self.is_streamed:

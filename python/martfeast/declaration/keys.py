@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from martfeast.places import Place
 from martfeast.problems import ProblemLog, did_you_mean
-from martfeast.source_lines import Place
 
 # The way to `meta.feast` from a model, column or exposure in YAML.
 FEAST = ("config", "meta", "feast")

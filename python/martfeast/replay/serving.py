@@ -15,17 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from martfeast.declaration import Declaration, Exposure, Mart
-from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp
-from martfeast.feast_repository import feast_objects
-from martfeast.release import PUBLISHED_AT
-from martfeast.replay import typed_columns
+from martfeast.declaration.declared import Declaration, Exposure, Mart
+from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp
+from martfeast.published.release import PUBLISHED_AT
+from martfeast.replay.run import typed_columns
+from martfeast.to_feast.expose import feast_objects
 
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
 
-    from martfeast.replay import Cut, Scratch
+    from martfeast.replay.run import Cut, Scratch
 
 KEYS = 200
 TRAINING_ROWS = 1_000

@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from martfeast.declaration import Mart
-from martfeast.duckdb_sql import literal, parquet_rows, quoted, timestamp, utc
-from martfeast.lineage import Lineage, Relation
+from martfeast.declaration.declared import Mart
+from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp, utc
 from martfeast.problems import DeclarationError, refusal
+from martfeast.replay.lineage import Lineage, Relation
 
 DEFAULT_CUTS = 24
 PERTURBATIONS = ("deleted", "delayed", "shuffled")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from martfeast.feature_types import FeatureType
-from martfeast.release import PublishedVersion
-from martfeast.source_lines import Place
+from martfeast.places import Place
+from martfeast.published.release import PublishedVersion
 
 # What a training set calls the moment of a row, which is Feast's own name for it; its split into
 # train and test; and why a row has no label, where the label mart has no column for that.

@@ -1,6 +1,6 @@
 """Runs ``dbt compile`` and notes where its databases are; a process of its own, for its locks.
 
-``python -m martfeast.compile_project <target folder>`` in a dbt project's folder.
+``python -m martfeast.replay.compile_project <target folder>`` in a dbt project's folder.
 """
 
 import json

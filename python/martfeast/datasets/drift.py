@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from martfeast.duckdb_sql import quoted
+from martfeast.engines.duckdb import quoted
 
 # The usual reading of the index; among others N. Siddiqi, Credit Risk Scorecards (2006).
 LOOK, DIFFERENT = 0.1, 0.25

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from martfeast.artifacts import Artifacts
-from martfeast.declaration import Exposure, Mart
-from martfeast.meta import FEAST, feast_meta
+from martfeast.declaration.declared import Exposure, Mart
+from martfeast.declaration.keys import FEAST, feast_meta
+from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.places import Place
 from martfeast.problems import Problem, ProblemLog, did_you_mean
-from martfeast.release import PublishedVersion, Release, Verdict, column_differences
-from martfeast.replay_evidence import ReplayRecord
-from martfeast.source_lines import Place
+from martfeast.published.release import PublishedVersion, Release, Verdict, column_differences
+from martfeast.published.replays import ReplayRecord
 
 # Generic tests that say that columns are unique together, with the argument that names the columns.
 UNIQUENESS_TESTS = {

@@ -1,8 +1,11 @@
 """Names, texts, moments and files as DuckDB's SQL has them."""
 
 import re
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+
+import duckdb
 
 
 def quoted(name: str) -> str:
@@ -37,3 +40,15 @@ def parquet_path(path: Path) -> str:
     """
     escaped = re.sub(r"[\[*?]", r"[\g<0>]", str(path))
     return literal(f"{escaped}/**/*.parquet" if path.is_dir() else escaped)
+
+
+def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+    """Write a query's rows to a Parquet file, which appears or changes in one rename."""
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        connection.execute(
+            f"copy ({sql}) to {literal(str(new))} (format parquet, compression zstd)"
+        )
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from martfeast.knowledge_time import warnings
-from martfeast.lineage import compile_lineage
+from martfeast.gate.assess import assess
+from martfeast.gate.judge import failures, utc_now
 from martfeast.problems import DeclarationError, Problem, did_you_mean, refusal
-from martfeast.readiness import failures, utc_now
-from martfeast.reading import assess
-from martfeast.replay import DEFAULT_CUTS, Difference, MartReplay, Replay, Say, replay
-from martfeast.replay_evidence import ReplayRecord, write_replays
+from martfeast.published.replays import ReplayRecord, write_replays
+from martfeast.replay.blind_spots import warnings
+from martfeast.replay.lineage import compile_lineage
+from martfeast.replay.run import DEFAULT_CUTS, Difference, MartReplay, Replay, Say, replay
 
 ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
 # What must hold before a mart can be replayed at all.
@@ -106,7 +106,7 @@ def replay_project(
             code, or something cannot be replayed.
 
     """
-    from martfeast.serving import ServingCheck
+    from martfeast.replay.serving import ServingCheck
 
     assessment = assess(dbt_project)
     artifacts, declaration = assessment.artifacts, assessment.declaration

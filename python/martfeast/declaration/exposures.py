@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from martfeast.artifacts import Artifacts
-from martfeast.declaration import NO_LABEL_REASON, SPLIT, Exposure, Mart
-from martfeast.drift import DIFFERENT
-from martfeast.meta import FEAST, feast_meta, owner_name, read_keys
+from martfeast.datasets.drift import DIFFERENT
+from martfeast.declaration.declared import NO_LABEL_REASON, SPLIT, Exposure, Mart
+from martfeast.declaration.keys import FEAST, feast_meta, owner_name, read_keys
+from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.places import Place
 from martfeast.problems import ProblemLog, did_you_mean
-from martfeast.source_lines import Place
 
 _EXPOSURE_KEYS = {
     "features": dict,

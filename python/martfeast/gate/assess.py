@@ -3,14 +3,14 @@
 import os
 from dataclasses import dataclass
 
-from martfeast.artifacts import Artifacts, read_artifacts
-from martfeast.declaration import Declaration
-from martfeast.exposures import read_exposures
-from martfeast.marts import check_marts, read_marts
+from martfeast.declaration.declared import Declaration
+from martfeast.declaration.exposures import read_exposures
+from martfeast.declaration.marts import check_marts, read_marts
+from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
+from martfeast.gate.judge import Evidence, MartReadiness, Registered, failures, judge, utc_now
 from martfeast.problems import DeclarationError, Problem, ProblemLog
-from martfeast.readiness import Evidence, MartReadiness, Registered, failures, judge, utc_now
-from martfeast.release import Release, read_release
-from martfeast.replay_evidence import read_replays
+from martfeast.published.release import Release, read_release
+from martfeast.published.replays import read_replays
 
 
 @dataclass(frozen=True)

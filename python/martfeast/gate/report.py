@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from martfeast.gate.assess import Assessment
+from martfeast.gate.judge import CRITERIA, FAIL, PASS, WAIVED, Criterion, MartReadiness
 from martfeast.problems import Problem
-from martfeast.readiness import CRITERIA, FAIL, PASS, WAIVED, Criterion, MartReadiness
-from martfeast.reading import Assessment
 
 if TYPE_CHECKING:
-    from martfeast.dataset import Dataset
+    from martfeast.datasets.build import Dataset
 
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
 

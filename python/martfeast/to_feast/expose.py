@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from martfeast.artifacts import published_path
-from martfeast.declaration import Declaration, Exposure, Mart
+from martfeast.declaration.declared import Declaration, Exposure, Mart
 from martfeast.feature_types import FeatureType
+from martfeast.from_dbt.artifacts import published_path
+from martfeast.gate.assess import assess
+from martfeast.gate.report import notes
 from martfeast.problems import DeclarationError
-from martfeast.reading import assess
-from martfeast.report import notes
 
 if TYPE_CHECKING:
     from feast import Entity, FeatureService, FeatureView

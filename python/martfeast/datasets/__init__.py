@@ -1,0 +1,1 @@
+"""Training sets that are written once and measured, and drift between them."""

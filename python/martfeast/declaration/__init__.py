@@ -1,0 +1,1 @@
+"""What a project's YAML declares for Feast: marts, labels, exposures."""

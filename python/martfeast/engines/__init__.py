@@ -1,0 +1,1 @@
+"""Where SQL runs, and what differs between engines."""

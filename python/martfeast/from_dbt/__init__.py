@@ -1,0 +1,1 @@
+"""What dbt says: the project file and the artifacts of its last command."""

@@ -1,0 +1,1 @@
+"""May it be applied? Criteria, and the evidence they are judged by."""

@@ -1,0 +1,222 @@
+"""Retrieval jobs: queries over a DuckDB of their own, computed when first asked for."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow
+from feast.errors import SavedDatasetLocationAlreadyExists
+from feast.infra.offline_stores.file_source import FileSource
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import RepoConfig
+from feast.saved_dataset import SavedDatasetStorage
+
+from martfeast.engines.duckdb import copy_to_parquet, quoted
+from martfeast.offline_store.entity_rows import Spine
+from martfeast.offline_store.joined_view import JoinedView
+from martfeast.offline_store.source import OfflineDataError, local_path
+
+NULLABLE = {
+    pyarrow.int8(): pd.Int8Dtype(),
+    pyarrow.int16(): pd.Int16Dtype(),
+    pyarrow.int32(): pd.Int32Dtype(),
+    pyarrow.int64(): pd.Int64Dtype(),
+    pyarrow.uint8(): pd.UInt8Dtype(),
+    pyarrow.uint16(): pd.UInt16Dtype(),
+    pyarrow.uint32(): pd.UInt32Dtype(),
+    pyarrow.uint64(): pd.UInt64Dtype(),
+    pyarrow.bool_(): pd.BooleanDtype(),
+}
+
+
+class QueryJob(RetrievalJob):
+    """A query over a DuckDB of its own, which goes with it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
+        self._connection = connection
+        self._config = config
+        self._sql = sql
+
+    def to_sql(self) -> str:
+        """Return the query."""
+        return self._sql
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        return self._connection.sql(self.to_sql()).to_arrow_table()
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return to_pandas(self._to_arrow_internal(timeout))
+
+    def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
+        """Return the rows as pandas; integers and booleans with gaps stay what they are."""
+        return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
+        persist(self._connection, self._config, self._named_sql(), storage, allow_overwrite)
+
+    def _named_sql(self) -> str:
+        """Return the query with its columns called as the user is to see them."""
+        return self.to_sql()
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Features are called as they are."""
+        return False
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """There are none."""
+        return []
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """There is none."""
+        return None
+
+
+class AsofRetrievalJob(QueryJob):
+    """A training set, computed when it is first asked for; it holds a DuckDB until it goes."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        config: RepoConfig,
+        spine: Spine,
+        views: list[JoinedView],
+        by_created: bool,
+        feature_refs: list[str],
+        on_demand_feature_views: list[OnDemandFeatureView],
+        full_feature_names: bool,
+    ) -> None:
+        super().__init__(connection, config, sql="")
+        self._is_matched = False
+        self._spine = spine
+        self._views = views
+        self._by_created = by_created
+        self._feature_refs = feature_refs
+        self._on_demand_feature_views = on_demand_feature_views
+        self._full_feature_names = full_feature_names
+
+    @property
+    def _names(self) -> list[str]:
+        outputs = [name for view in self._views for name in view.outputs]
+        return [*self._spine.frame.columns.types, *outputs]
+
+    def _matches(self, view: JoinedView) -> str:
+        return view.matches(self._connection, self._spine, self._by_created)
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        columns = self._spine.frame.arrow(self._connection).columns
+        for view in self._views:
+            columns += self._connection.sql(self._matches(view)).to_arrow_table().columns
+        return pyarrow.Table.from_arrays(columns, names=self._names)
+
+    def to_sql(self) -> str:
+        """Return SQL of the training set; its columns are called n0, n1 ... by position.
+
+        The matches are written to tables first, which it lays beside the entity rows.
+        """
+        tables = ["entity_frame"]
+        columns = [f"c{number}" for number in range(len(self._spine.frame.columns.types))]
+        for view in self._views:
+            tables.append(view.table)
+            columns += [f"{view.table}.{number}" for number in view.numbers]
+            if not self._is_matched:
+                self._connection.execute(f"create temp table {view.table} as {self._matches(view)}")
+        self._is_matched = True
+        numbered = ", ".join(f"{column} as n{number}" for number, column in enumerate(columns))
+        return f"select {numbered} from {' positional join '.join(tables)}"
+
+    def to_arrow_batches(self, rows_per_batch: int = 1_000_000) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the training set in batches, for sets that are larger than memory.
+
+        Raises:
+            OfflineDataError: on-demand features are asked for; they need the whole set.
+
+        """
+        if self._on_demand_feature_views:
+            raise OfflineDataError("On-demand features cannot be streamed. Use to_arrow or to_df.")
+        reader = self._connection.sql(self.to_sql()).to_arrow_reader(rows_per_batch)
+        for batch in reader:
+            yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
+
+    def _named_sql(self) -> str:
+        if self._on_demand_feature_views:
+            self._connection.register("whole", self.to_arrow())
+            return "from whole"
+        columns = ", ".join(f"n{index} as {quoted(name)}" for index, name in enumerate(self._names))
+        return f"select {columns} from ({self.to_sql()})"
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether features are called ``view__feature``."""
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """The on-demand feature views that are computed on top."""
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata:
+        """What was asked for, and the range of its moments."""
+        frame = self._spine.frame
+        return RetrievalMetadata(
+            features=self._feature_refs,
+            keys=[name for name in frame.columns.types if name != frame.timestamp],
+            min_event_timestamp=self._spine.first,
+            max_event_timestamp=self._spine.last,
+        )
+
+
+def to_pandas(table: pyarrow.Table) -> pd.DataFrame:
+    """Return a table as pandas; integers and booleans with nulls become pandas' nullable types."""
+    gaps = [
+        number
+        for number, column in enumerate(table.columns)
+        if column.null_count and column.type in NULLABLE
+    ]
+    whole = table.select([n for n in range(table.num_columns) if n not in gaps])
+    frame: pd.DataFrame = whole.to_pandas()
+    for number in gaps:
+        series = table.column(number).to_pandas(types_mapper=NULLABLE.get)
+        frame.insert(number, table.column_names[number], series)
+    return frame
+
+
+def persist(
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    sql: str,
+    storage: SavedDatasetStorage,
+    allow_overwrite: bool,
+) -> None:
+    """Write a query's rows to a saved dataset: to its Parquet file, or to its folder as one.
+
+    Raises:
+        SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
+
+    """
+    source = storage.to_data_source()
+    assert isinstance(source, FileSource)
+    path = local_path(config, source.path)
+    if path.exists() and not allow_overwrite:
+        raise SavedDatasetLocationAlreadyExists(location=str(path))
+    if path.suffix == ".parquet" and not path.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copy_to_parquet(connection, sql, path)
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    old = list(path.glob("**/*.parquet"))
+    copy_to_parquet(connection, sql, path / f"{uuid.uuid4().hex}.parquet")
+    for file in old:
+        file.unlink()

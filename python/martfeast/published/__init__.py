@@ -1,0 +1,1 @@
+"""What is on disk: published versions, releases, and the records of replays."""

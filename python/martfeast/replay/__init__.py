@@ -1,0 +1,1 @@
+"""Did it know the future? Marts built again as of past moments."""
