@@ -1,19 +1,49 @@
 """Tested dbt marts as Feast feature views, declared in dbt YAML and nowhere else."""
 
-from martfeast.declaration.declared import Column, Declaration, Exposure, Label, Mart
-from martfeast.gate.assess import read_declaration
-from martfeast.problems import DeclarationError, Problem
-from martfeast.to_feast.expose import expose, feast_objects
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from martfeast.declaration.declared import (
+        Column,
+        Declaration,
+        Exposure,
+        FeatureMart,
+        Label,
+        LabelMart,
+        Mart,
+    )
+    from martfeast.gate.assess import read_declaration
+    from martfeast.problems import DeclarationError, Problem
+    from martfeast.to_feast.expose import expose
+    from martfeast.to_feast.objects import feast_objects
 
 __all__ = [
     "Column",
     "Declaration",
     "DeclarationError",
     "Exposure",
+    "FeatureMart",
     "Label",
+    "LabelMart",
     "Mart",
     "Problem",
     "expose",
     "feast_objects",
     "read_declaration",
 ]
+
+_HOMES = {
+    "DeclarationError": "martfeast.problems",
+    "Problem": "martfeast.problems",
+    "expose": "martfeast.to_feast.expose",
+    "feast_objects": "martfeast.to_feast.objects",
+    "read_declaration": "martfeast.gate.assess",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of this face when it is first used, so that a command pays for what it uses."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "martfeast.declaration.declared")), name)

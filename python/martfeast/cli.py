@@ -1,4 +1,4 @@
-"""The command ``martfeast``."""
+"""The command ``martfeast``: each command imports what it uses when it is called."""
 
 import json
 import math
@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from martfeast.from_dbt.artifacts import read_artifacts
-from martfeast.gate.assess import assess
-from martfeast.gate.judge import Registered
-from martfeast.gate.report import as_json, dataset_report, mart_report, project_report
-from martfeast.problems import DeclarationError, did_you_mean
-from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
-from martfeast.replay.project import replay_project
-from martfeast.replay.run import DEFAULT_CUTS
-
 if TYPE_CHECKING:
-    from martfeast.registry import FeatureRepo
+    from martfeast.gate.assess import Assessment
+    from martfeast.to_feast.repository import FeatureRepo
 
 Command = TypeVar("Command", bound=Callable[..., None])
 IF_THERE = "feature_repo in the project, if there"
@@ -31,6 +23,10 @@ project_dir_option = click.option(
     show_default=True,
     help="The folder with dbt_project.yml.",
 )
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+json_with_progress_option = click.option(
+    "--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr."
+)
 
 
 def feature_repo_option(
@@ -41,25 +37,58 @@ def feature_repo_option(
     return click.option("--feature-repo", type=click.Path(path_type=Path), help=help_)
 
 
-@click.group()
+class Refusing(click.Group):
+    """A group whose commands print what was refused or is missing, and exit with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command."""
+        from martfeast.extras import MissingExtraError
+        from martfeast.problems import DeclarationError
+
+        try:
+            return super().invoke(ctx)
+        except DeclarationError as error:
+            click.echo(error, err=True)
+            raise SystemExit(1) from None
+        except MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        from martfeast.version import VERSION
+
+        click.echo(f"martfeast {VERSION}")
+        ctx.exit()
+
+
+@click.group(cls=Refusing)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Feature views from tested dbt marts."""
 
 
-@main.command()
+@main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
 @click.argument("mart", required=False)
 @project_dir_option
 @feature_repo_option("The folder with feature_store.yaml.", IF_THERE)
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@json_option
 def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_json: bool) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
     Exits with 0 if it would pass, and with 1 if not.
     """
-    try:
-        assessment = assess(project_dir, registered=_registered(project_dir, feature_repo))
-    except DeclarationError as error:
-        raise _refusal(error) from None
+    from martfeast.gate.report import as_json, mart_report, project_report
+    from martfeast.problems import did_you_mean
+
+    assessment = _assess(project_dir, feature_repo)
     readiness = assessment.readiness
     if mart is not None:
         readiness = [one for one in readiness if one.mart.name == mart]
@@ -76,7 +105,7 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
     raise SystemExit(1 if assessment.refusals else 0)
 
 
-@main.command("prune")
+@main.command("prune", short_help="Remove published versions that nothing needs.")
 @project_dir_option
 @click.option(
     "--feature-repo",
@@ -92,11 +121,11 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 
     How many releases are recent is the dbt variable `keep_releases` of martfeast, 10 unless set.
     """
-    try:
-        artifacts, _ = read_artifacts(project_dir, None)
-    except DeclarationError as error:
-        raise _refusal(error) from None
-    kept = artifacts.settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
+    from martfeast.from_dbt.artifacts import read_settings
+    from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
+
+    published_path, settings = read_settings(project_dir)
+    kept = settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
     if not isinstance(kept, int) or kept < 1:
         raise click.ClickException(
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
@@ -104,7 +133,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     repos = [_feature_repo(repo) for repo in feature_repos or (project_dir / "feature_repo",)]
     texts = [repo.registry_text() for repo in repos]
     try:
-        pruned = prune(artifacts.published_path, kept, texts, dry_run)
+        pruned = prune(published_path, kept, texts, dry_run)
     except PruneError as error:
         raise click.ClickException(str(error)) from None
     for path in pruned.removed:
@@ -115,7 +144,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     )
 
 
-@main.command("replay")
+@main.command("replay", short_help="Build the marts as of past moments: none knew the future.")
 @project_dir_option
 @feature_repo_option("Whose offline store to check too.", IF_THERE)
 @click.option("--select", "names", multiple=True, metavar="MART", help="Only this mart.")
@@ -123,9 +152,8 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     "--cuts",
     "cut_count",
     type=click.IntRange(min=1),
-    default=DEFAULT_CUTS,
-    show_default=True,
-    help="How many past moments to choose.",
+    default=None,
+    help="How many past moments to choose.  [default: 24]",
 )
 @click.option(
     "--at",
@@ -134,12 +162,12 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     multiple=True,
     help="Replay this moment (UTC) and no others.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr.")
+@json_with_progress_option
 def replay_command(
     project_dir: Path,
     feature_repo: Path | None,
     names: tuple[str, ...],
-    cut_count: int,
+    cut_count: int | None,
     moments: tuple[datetime, ...],
     is_json: bool,
 ) -> None:
@@ -148,22 +176,23 @@ def replay_command(
     The warehouse is only read. What is shown is evidence for the gate, unless fewer moments are
     replayed than by default. Exits with 1 if a mart knew the future or nothing was shown.
     """
-    try:
-        replayed = replay_project(
-            project_dir,
-            offline_store=_offline_store(project_dir, feature_repo),
-            names=names,
-            cut_count=cut_count,
-            at=moments,
-            say=lambda line: click.echo(line, err=True),
-        )
-    except DeclarationError as error:
-        raise _refusal(error) from None
+    from martfeast.replay.cuts import DEFAULT_CUTS
+    from martfeast.replay.project import replay_project
+
+    repo = _feature_repo_if_there(project_dir, feature_repo)
+    replayed = replay_project(
+        project_dir,
+        offline_store=repo.offline_store if repo else None,
+        names=names,
+        cut_count=cut_count or DEFAULT_CUTS,
+        at=moments,
+        say=lambda line: click.echo(line, err=True),
+    )
     click.echo(json.dumps(replayed.as_json(), indent=2) if is_json else replayed.report())
     raise SystemExit(0 if replayed.has_passed else 1)
 
 
-@main.command("dataset")
+@main.command("dataset", short_help="Build a training set, measured, with a card.")
 @click.argument("exposure")
 @project_dir_option
 @feature_repo_option("Where the exposure is applied.")
@@ -187,35 +216,34 @@ def replay_command(
     show_default=True,
     help="What becomes of rows without a label; either way they are counted, by reason.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr.")
+@json_with_progress_option
 def dataset_command(
     exposure: str,
     project_dir: Path,
     feature_repo: Path | None,
-    start: datetime | None,
-    end: datetime | None,
-    as_of: datetime | None,
-    test_from: datetime | None,
-    unlabelled: str,
     is_json: bool,
+    unlabelled: str,
+    **moments: datetime | None,
 ) -> None:
     """Build the training set of an EXPOSURE, with a card; the same again is not built twice."""
-    from martfeast.datasets.build import Request, build_dataset  # Feast takes seconds to import
+    from martfeast.datasets.build import build_dataset
+    from martfeast.datasets.population import Request
+    from martfeast.datasets.report import dataset_report
 
-    try:
-        dataset = build_dataset(
-            project_dir,
-            _feature_repo(feature_repo or project_dir / "feature_repo"),
-            exposure,
-            Request(start, end, as_of, test_from, unlabelled == "keep"),
-            say=lambda line: click.echo(line, err=True),
-        )
-    except DeclarationError as error:
-        raise _refusal(error) from None
-    click.echo(json.dumps(dataset.record, indent=2) if is_json else dataset_report(dataset))
+    dataset = build_dataset(
+        project_dir,
+        _feature_repo(feature_repo or project_dir / "feature_repo"),
+        exposure,
+        Request(**moments, keeps_unlabelled=unlabelled == "keep"),
+        say=lambda line: click.echo(line, err=True),
+    )
+    if is_json:
+        click.echo(dataset.record.model_dump_json(by_alias=True, indent=2))
+    else:
+        click.echo(dataset_report(dataset.path, dataset.record, dataset.is_new))
 
 
-@main.command("drift")
+@main.command("drift", short_help="Measure how far columns moved from a training set.")
 @click.argument("before")
 @click.argument("after", default="served")
 @project_dir_option
@@ -227,7 +255,7 @@ def dataset_command(
     metavar="[COLUMN=]INDEX",
     help="The index above which a column has drifted, over what the exposure declares.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@json_option
 def drift_command(
     before: str,
     after: str,
@@ -243,6 +271,7 @@ def drift_command(
     2 if it cannot be measured.
     """
     from martfeast.datasets.drift_report import SERVED, compare_datasets
+    from martfeast.problems import DeclarationError
 
     repo = feature_repo or project_dir / "feature_repo"
     try:
@@ -274,20 +303,22 @@ def _threshold(text: str) -> tuple[str, float]:
     return column, value
 
 
-def _offline_store(project_dir: Path, feature_repo: Path | None) -> dict[str, Any] | None:
-    if feature_repo is None:
-        feature_repo = project_dir / "feature_repo"
-        if not (feature_repo / "feature_store.yaml").exists():
+def _assess(project_dir: Path, feature_repo: Path | None) -> "Assessment":
+    from martfeast.declaration.project import read_project
+    from martfeast.gate.assess import assess
+
+    project = read_project(project_dir)
+    repo = _feature_repo_if_there(project_dir, feature_repo)
+    return assess(project, repo.read_registered() if repo else None)
+
+
+def _feature_repo_if_there(project_dir: Path, named: Path | None) -> "FeatureRepo | None":
+    """Return the named feature repo, or else the project's own if it has one."""
+    if named is None:
+        named = project_dir / "feature_repo"
+        if not (named / "feature_store.yaml").exists():
             return None
-    return _feature_repo(feature_repo).offline_store
-
-
-def _registered(project_dir: Path, feature_repo: Path | None) -> Registered:
-    if feature_repo is None:
-        feature_repo = project_dir / "feature_repo"
-        if not (feature_repo / "feature_store.yaml").exists():
-            return Registered()
-    return _feature_repo(feature_repo).read_registered()
+    return _feature_repo(named)
 
 
 def _feature_repo(path: Path) -> "FeatureRepo":
@@ -296,11 +327,6 @@ def _feature_repo(path: Path) -> "FeatureRepo":
         raise click.ClickException(
             f"{path} has no feature_store.yaml. Name the feature repo with --feature-repo."
         )
-    from martfeast.registry import FeatureRepo  # Feast takes seconds to import
+    from martfeast.to_feast.repository import FeatureRepo  # Feast takes seconds to import
 
     return FeatureRepo(path, path / "feature_store.yaml")
-
-
-def _refusal(error: DeclarationError) -> SystemExit:
-    click.echo(error, err=True)
-    return SystemExit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import martfeast
-from martfeast.datasets.build import find_datasets
+from martfeast.datasets.folder import find_datasets
 
 PROJECT = Path(__file__).parents[2]
 
@@ -47,8 +47,8 @@ def summary(project: Path) -> str:
         f"  exposed   {len(published)} marts for Feast,"
         f" {sum(mart['row_count'] for mart in published):,} rows:",
         *(f"              {mart['mart']:<36}{mart['row_count']:>9,}" for mart in published),
-        f"  dataset   {record['saved_dataset']}: {record['file']['rows']:,} rows,"
-        f" {record['label_audit']['labelled'] / record['label_audit']['rows']:.1%} of all flights",
+        f"  dataset   {record.saved_dataset}: {record.file.rows:,} rows,"
+        f" {record.label_audit.labelled / record.label_audit.rows:.1%} of all flights",
         f"  trained   on {report['train_rows']:,} flights, {len(report['features'])} features;"
         f" judged on {report['test_rows']:,} later ones:",
         *(

@@ -22,7 +22,8 @@ import martfeast
 import matplotlib
 import numpy as np
 import pandas as pd
-from martfeast.datasets.build import find_datasets
+from martfeast.datasets.folder import find_datasets
+from martfeast.datasets.record import DatasetRecord
 from martfeast.fairness import FairnessReport, judge_fairness
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
@@ -54,14 +55,14 @@ class TrainingSet:
     is_train: True where the label was known when the test period began.
     """
 
-    record: dict[str, Any]
+    record: DatasetRecord
     features: pd.DataFrame
     labels: "pd.Series[int]"
     groups: pd.DataFrame
     is_train: "pd.Series[bool]"
 
 
-def read_training_set(path: Path, record: dict[str, Any]) -> TrainingSet:
+def read_training_set(path: Path, record: DatasetRecord) -> TrainingSet:
     """Read the train and test rows of a dataset that ``martfeast dataset`` built with a split.
 
     Args:
@@ -69,19 +70,19 @@ def read_training_set(path: Path, record: dict[str, Any]) -> TrainingSet:
         record: its dataset.json.
 
     """
-    groups = record["inputs"]["groups"]
+    groups = record.inputs.groups
     as_texts = ", ".join(f"cast({name} as varchar) as {name}" for name in groups)
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"select * replace ({as_texts}) from read_parquet($path)"
             " where split in ('train', 'test')",
-            {"path": str(path / record["file"]["name"])},
+            {"path": str(path / record.file.name)},
         ).df()
-    features = [column["name"] for column in record["columns"] if column["role"] == "feature"]
+    features = [column.name for column in record.columns if column.role == "feature"]
     return TrainingSet(
         record=record,
         features=rows[features].astype("float64"),
-        labels=rows[record["label"]["column"]].astype("int64"),
+        labels=rows[record.label.column].astype("int64"),
         groups=rows[groups],
         is_train=rows["split"] == "train",
     )
@@ -190,7 +191,7 @@ def write_report(folder: Path, report: dict[str, Any]) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
-def count_missing_labels(mart: martfeast.Mart, test_from: datetime) -> pd.DataFrame:
+def count_missing_labels(mart: martfeast.LabelMart, test_from: datetime) -> pd.DataFrame:
     """Count the test period's flights without a label, in each level of each group column.
 
     A cancelled or diverted flight is worse than late, and yet not counted as late. Had all of them
@@ -208,7 +209,6 @@ def count_missing_labels(mart: martfeast.Mart, test_from: datetime) -> pd.DataFr
 
     """
     label = mart.label
-    assert label is not None
     counts = " union all ".join(
         f"""
         select
@@ -314,11 +314,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     exposure = declaration.exposures.get(SERVICE)
-    mart = exposure.label if exposure else None
+    mart = exposure.label_mart if exposure else None
     found = [
         (path, record)
         for path, record in find_datasets(PROJECT / "data/datasets" / SERVICE)
-        if record["inputs"]["test_from"]
+        if record.inputs.test_from
     ]
     if mart is None or not found:
         command = f"martfeast dataset {SERVICE} --test-from 2013-10-01"
@@ -326,13 +326,13 @@ def main() -> int:
         return 1
     training_set = read_training_set(*found[-1])
     record = training_set.record
-    test_from = datetime.fromisoformat(record["inputs"]["test_from"]).replace(tzinfo=None)
+    test_from = datetime.fromisoformat(record.inputs.test_from or "").replace(tzinfo=None)
     test_labels = training_set.labels[~training_set.is_train]
     predictions, threshold = predict(training_set)
     report = {
         "feature_service": SERVICE,
-        "dataset": record["saved_dataset"],
-        "label": record["inputs"]["label"],
+        "dataset": record.saved_dataset,
+        "label": record.inputs.label,
         "test_from": f"{test_from:%Y-%m-%d}",
         "train_rows": int(training_set.is_train.sum()),
         "test_rows": len(test_labels),

@@ -116,7 +116,7 @@ def test_applying_again_changes_nothing(applied):
 
 def test_training_set_from_the_declaration(applied, store):
     exposure = read_declaration(applied.path).exposures[SERVICE]
-    mart = exposure.label
+    mart = exposure.label_mart
     keys = [*mart.entity_columns, mart.timestamp]
     assert keys == ["member_id", "branch_code", "title_id", "predicted_at"]
     with duckdb.connect() as connection:

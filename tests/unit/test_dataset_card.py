@@ -12,15 +12,10 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
-from martfeast.datasets.card.page import (
-    card_html,
-    croissant,
-    duration,
-    index,
-    moment,
-    number,
-    percent,
-)
+from martfeast.datasets.card import croissant as croissant_file
+from martfeast.datasets.card import page as html_page
+from martfeast.datasets.card.wording import duration, index, moment, number, percent
+from martfeast.datasets.record import DatasetRecord
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -38,6 +33,14 @@ SECTIONS = ["limits", "rows", "label", "groups", "missing", "drift", "columns", 
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 ROWS = 336_776
 LABELLED = 327_346
+
+
+def card_html(record):
+    return html_page.card_html(DatasetRecord.model_validate(record))
+
+
+def croissant(record):
+    return croissant_file.croissant(DatasetRecord.model_validate(record))
 
 
 def a_column(name, role, type_, description, mart, path, **values):
@@ -194,16 +197,8 @@ def a_record():
     months = [f"2013-{month:02}" for month in range(1, 13)]
     features = [column["name"] for column in columns() if column["role"] == "feature"]
     return {
-        "format": 1,
-        "name": "late_arrival_prediction",
         "saved_dataset": "late_arrival_prediction_0003",
         "number": 3,
-        "title": "Late arrivals of flights from New York",
-        "description": "Every flight that left New York in 2013, with what was known two hours"
-        " before departure, and whether it arrived more than 15 minutes late.",
-        "owner": "flight-operations@example.org",
-        "maturity": "medium",
-        "url": "https://example.org/data/late_arrival_prediction_0003",
         "created_at": "2026-11-25T04:00:00Z",
         "label": {
             "mart": "late_arrival_labels",
@@ -215,6 +210,22 @@ def a_record():
             "missing_reason": "missing_reason",
         },
         "inputs": {
+            "exposure": "late_arrival_prediction",
+            "label": "late_arrival_labels.is_late_arrival",
+            "groups": [],
+            "features": {},
+            "offline_store": "martfeast.offline_store.DuckDBAsofOfflineStore",
+            "software": {"martfeast": "0.1.0", "feast": "0.67.0", "duckdb": "2.0.0"},
+            "about": {
+                "title": "Late arrivals of flights from New York",
+                "description": "Every flight that left New York in 2013, with what was known two"
+                " hours before departure, and whether it arrived more than 15 minutes late.",
+                "owner": "flight-operations@example.org",
+                "maturity": "medium",
+                "url": "https://example.org/data/late_arrival_prediction_0003",
+                "license": "",
+                "personal_information": "",
+            },
             "from": "2013-01-01T00:00:00Z",
             "until": "2014-01-01T00:00:00Z",
             "as_of": "2026-11-25T03:12:44Z",
@@ -223,6 +234,7 @@ def a_record():
             "marts": [
                 {
                     "mart": mart,
+                    "model": f"nyc_flights.{mart}",
                     "version": f"20261125T031244_{place:08x}",
                     "content_hash": hashlib.sha256(mart.encode()).hexdigest(),
                     "code_checksum": hashlib.sha256(mart.upper().encode()).hexdigest(),
@@ -237,7 +249,6 @@ def a_record():
                 "checksum": hashlib.sha256(b"registry").hexdigest(),
             },
         },
-        "software": {"martfeast": "0.1.0", "feast": "0.67.0", "duckdb": "2.0.0"},
         "file": {
             "name": "data.parquet",
             "sha256": hashlib.sha256(b"data").hexdigest(),
@@ -341,6 +352,7 @@ def a_record():
             " in bad weather, so a model learns from better days than it will meet.",
             "About 15% of the flights have no record of their plane.",
         ],
+        "changes": [],
     }
 
 
@@ -396,7 +408,7 @@ MARKUP = """<script>alert("1")</script> & 'quotes' "here" </title><img src=x one
 
 # Words that a choice hangs on, moments, and periods, which have to fit under an axis.
 KEPT = {
-    *("verdict", "role", "unlabelled", "mart", "software", "file"),
+    *("verdict", "role", "unlabelled", "mart", "software", "file", "license"),
     *("created_at", "from", "until", "as_of", "test_from", "period"),
 }
 
@@ -416,7 +428,7 @@ def of_markup(record):
         column["name"] += str(place)
     for period in record["label_audit"]["periods"]:
         period["period"] = f"<b>{period['period'][-2:]}"
-    record["url"] = "javascript:alert(3)"
+    record["inputs"]["about"]["url"] = "javascript:alert(3)"
 
 
 def of_long_names(record):
@@ -430,7 +442,7 @@ def of_long_names(record):
         group["group"] = "g" * 90
         group["levels"][0]["level"] = "l" * 90
     record["inputs"]["marts"][0]["mart"] = "m" * 90
-    record["title"] = "T" * 60
+    record["inputs"]["about"]["title"] = "T" * 60
 
 
 EDGES = [
@@ -589,7 +601,7 @@ def test_folded_rows_are_printed(show):
 def test_the_page_of_an_edge_case_holds_together(show, change):
     record = changed(change)
     page = show(record)
-    assert page.locator("h1").inner_text() == " ".join(record["title"].split())
+    assert page.locator("h1").inner_text() == " ".join(record["inputs"]["about"]["title"].split())
     assert page.locator("section:visible").count() == len(SECTIONS)
     assert "None" not in page.locator("body").inner_text().replace("None were", "").replace(
         "None of", ""
@@ -665,7 +677,7 @@ def test_mlcroissant_accepts_it(change):
     # A licence cannot be measured: without one, that it is missing is all there is to say.
     (warning,) = issues(croissant(record))
     assert "license" in warning
-    record["license"] = "https://creativecommons.org/publicdomain/zero/1.0/"
+    record["inputs"]["about"]["license"] = "https://creativecommons.org/publicdomain/zero/1.0/"
     assert issues(croissant(record)) == set()
 
 
@@ -689,7 +701,7 @@ def test_croissant_tells_what_was_measured():
     assert "4 of 68 features" in told["rai:dataLimitations"][3]
     assert "Left out were those cancelled (8,255 rows)" in told["rai:dataPreprocessingProtocol"][2]
     assert "rai:personalSensitiveInformation" not in told
-    record["personal_information"] = "None: no person can be told from a row."
+    record["inputs"]["about"]["personal_information"] = "None: no person can be told from a row."
     assert croissant(record)["rai:personalSensitiveInformation"].startswith("None: no person")
     fields = {field["name"]: field for field in told["recordSet"][0]["field"]}
     assert list(fields) == [column["name"] for column in record["columns"]]

@@ -60,12 +60,15 @@ def test_the_training_set_has_the_groups_under_the_names_of_the_counts(tmp_path)
     pd.DataFrame(rows).astype({"is_aircraft_known": "boolean"}).to_parquet(
         tmp_path / "data.parquet"
     )
-    record = {
-        "inputs": {"groups": ["carrier_code", "is_aircraft_known"]},
-        "file": {"name": "data.parquet"},
-        "label": {"column": "is_late_arrival"},
-        "columns": [{"name": "feature", "role": "feature"}, {"name": "split", "role": "split"}],
-    }
+    record = SimpleNamespace(
+        inputs=SimpleNamespace(groups=["carrier_code", "is_aircraft_known"]),
+        file=SimpleNamespace(name="data.parquet"),
+        label=SimpleNamespace(column="is_late_arrival"),
+        columns=[
+            SimpleNamespace(name="feature", role="feature"),
+            SimpleNamespace(name="split", role="split"),
+        ],
+    )
     training_set = read_training_set(tmp_path, record)
     assert training_set.groups["is_aircraft_known"].tolist() == ["true", "false"]
     assert training_set.is_train.tolist() == [True, False]

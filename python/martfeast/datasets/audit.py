@@ -4,23 +4,37 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from scipy.stats import binomtest
 
 from martfeast.datasets.drift import measure_drift, stability_index, verdict
-from martfeast.declaration.declared import ASKED_AT, Exposure, Mart
+from martfeast.datasets.record import (
+    FeatureDrift,
+    GroupFacts,
+    LabelAudit,
+    Level,
+    Maturity,
+    MissingReason,
+    Period,
+    SplitDrift,
+)
+from martfeast.declaration.declared import ASKED_AT, Exposure, LabelMart
 from martfeast.engines.duckdb import quoted
+from martfeast.extras import extra
+
+with extra("datasets"):
+    from scipy.stats import binomtest
 
 # Levels with fewer rows say little by themselves: they are marked.
 SMALL_LEVEL = 100
 MOST_LEVELS = 20
 RESAMPLES = 500
-Json = dict[str, Any]
 # Of a level: its name; rows and labels of the population; rows, labels and sum of the labels in the
 # dataset, and whether these are all 0 or 1.
 Counts = tuple[str, int, int, int, int, float, bool]
 
 
-def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population: str) -> Json:
+def measure_label(
+    connection: duckdb.DuckDBPyConnection, mart: LabelMart, population: str
+) -> LabelAudit:
     """Measure how well the label covers a population, over time, and why labels are missing.
 
     Args:
@@ -34,7 +48,6 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
         maturity is from the moment asked to the moment the label was known, in minutes.
 
     """
-    assert mart.label is not None
     run = connection.execute
     label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
     reason = quoted(mart.label.reason_column)
@@ -57,23 +70,23 @@ def measure_label(connection: duckdb.DuckDBPyConnection, mart: Mart, population:
         f" date_diff('minute', {ASKED_AT}, {known_at}) as m from {population}"
         f" where {label} is not null)"
     ).fetchall()
-    return {
-        "rows": rows,
-        "labelled": labelled,
-        "base_rate": _rounded(base_rate),
-        "is_share": bool(is_share),
-        "periods": [
-            {"period": period, "rows": n, "labelled": known, "base_rate": _rounded(rate)}
+    return LabelAudit(
+        rows=rows,
+        labelled=labelled,
+        base_rate=_rounded(base_rate),
+        is_share=bool(is_share),
+        periods=[
+            Period(period=period, rows=n, labelled=known, base_rate=_rounded(rate))
             for period, n, known, rate in periods
         ],
-        "reasons": [{"reason": reason, "rows": n} for reason, n in reasons],
-        "maturity_minutes": None if median is None else {"median": median, "p95": p95},
-    }
+        reasons=[MissingReason(reason=reason, rows=n) for reason, n in reasons],
+        maturity_minutes=None if median is None else Maturity(median=median, p95=p95),
+    )
 
 
 def measure_groups(
-    connection: duckdb.DuckDBPyConnection, mart: Mart, population: str, dataset: str
-) -> list[Json]:
+    connection: duckdb.DuckDBPyConnection, mart: LabelMart, population: str, dataset: str
+) -> list[GroupFacts]:
     """Measure how a dataset's rows are spread over the declared groups, next to its population's.
 
     Intervals are of 95%: shares and base rates by Wilson's method (E. B. Wilson, 1927), the index
@@ -89,16 +102,12 @@ def measure_groups(
         For each group its levels by size; those beyond the 20 largest are one, ``(others)``.
 
     """
-    assert mart.label is not None
     descriptions = {column.name: column.description for column in mart.columns}
+    label = quoted(mart.label.column)
     return [
-        {
-            "group": name,
-            "description": descriptions[name],
-            **_measure_group(
-                _count_levels(connection, name, quoted(mart.label.column), population, dataset)
-            ),
-        }
+        _measure_group(
+            name, descriptions[name], _count_levels(connection, name, label, population, dataset)
+        )
         for name in mart.label.groups
     ]
 
@@ -135,7 +144,7 @@ def _count_levels(
     ).fetchall()
 
 
-def _measure_group(levels: list[Counts]) -> Json:
+def _measure_group(name: str, description: str, levels: list[Counts]) -> GroupFacts:
     expected = [level[1] for level in levels]
     kept = np.array([level[3] for level in levels])
     rows, population_rows = int(kept.sum()), sum(expected)
@@ -143,16 +152,18 @@ def _measure_group(levels: list[Counts]) -> Json:
     index = [stability_index(expected, draw.tolist()) for draw in draws]
     low, high = np.quantile(index, [0.025, 0.975])
     psi = stability_index(expected, kept.tolist())
-    return {
-        "psi": _rounded(psi),
-        "psi_low": _rounded(min(float(low), psi)),
-        "psi_high": _rounded(max(float(high), psi)),
-        "verdict": verdict(psi),
-        "levels": [_measure_level(level, population_rows, rows) for level in levels],
-    }
+    return GroupFacts(
+        group=name,
+        description=description,
+        psi=_six_digits(psi),
+        psi_low=_six_digits(min(float(low), psi)),
+        psi_high=_six_digits(max(float(high), psi)),
+        verdict=verdict(psi),
+        levels=[_measure_level(level, population_rows, rows) for level in levels],
+    )
 
 
-def _measure_level(level: Counts, population_rows: int, rows: int) -> Json:
+def _measure_level(level: Counts, population_rows: int, rows: int) -> Level:
     name, n, labelled, kept, kept_labelled, total, is_share = level
     p, q = n / population_rows, kept / rows
     spread = ((p * (1 - p) + q * (1 - q)) / 2) ** 0.5
@@ -160,29 +171,30 @@ def _measure_level(level: Counts, population_rows: int, rows: int) -> Json:
     rate_low, rate_high = (
         _interval(int(total), kept_labelled) if kept_labelled and is_share else (None, None)
     )
-    return {
-        "level": name,
-        "population_rows": n,
-        "rows": kept,
-        "population_share": _rounded(p),
-        "share": _rounded(q),
-        "share_low": low,
-        "share_high": high,
-        "standardized_difference": _rounded((q - p) / spread if spread else 0.0),
-        "labelled_share": _rounded(labelled / n),
-        "base_rate": _rounded(total / kept_labelled) if kept_labelled else None,
-        "base_rate_low": rate_low,
-        "base_rate_high": rate_high,
-        "is_small": kept < SMALL_LEVEL,
-    }
+    return Level(
+        level=name,
+        population_rows=n,
+        rows=kept,
+        population_share=_six_digits(p),
+        share=_six_digits(q),
+        share_low=low,
+        share_high=high,
+        standardized_difference=_six_digits((q - p) / spread if spread else 0.0),
+        labelled_share=_six_digits(labelled / n),
+        base_rate=_rounded(total / kept_labelled) if kept_labelled else None,
+        base_rate_low=rate_low,
+        base_rate_high=rate_high,
+        is_small=kept < SMALL_LEVEL,
+    )
 
 
 def measure_columns(
     connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
-) -> dict[str, Json]:
+) -> dict[str, dict[str, Any]]:
     """Return of each column of a dataset: share missing, least, mean, greatest, distinct values.
 
-    Numbers that are not finite are left out of least, mean and greatest.
+    They are the fields of ColumnFacts that are measured. Numbers that are not finite are left out
+    of least, mean and greatest.
     """
     parts = []
     for name, type_ in types.items():
@@ -214,27 +226,30 @@ def measure_columns(
 
 def measure_split(
     connection: duckdb.DuckDBPyConnection, dataset: str, exposure: Exposure
-) -> Json | None:
+) -> SplitDrift | None:
     """Return how features drift from the train rows to the test rows; None without both."""
     parts = [f"(from {dataset} where split = '{part}')" for part in ("train", "test")]
     rows = [connection.execute(f"select count(*) from {part}").fetchall()[0][0] for part in parts]
     if not all(rows):
         return None
-    return {
-        "between": ["train", "test"],
-        "rows": rows,
-        "threshold": exposure.drift_threshold,
-        "features": [
-            {
-                "column": drift.column,
-                "psi": _rounded(drift.psi),
-                "standardized_difference": _rounded(drift.standardized_difference),
-                "missing_shares": [_rounded(share) for share in drift.missing_shares],
-                "verdict": drift.verdict,
-            }
+    return SplitDrift(
+        between=("train", "test"),
+        rows=(rows[0], rows[1]),
+        threshold=exposure.drift_threshold,
+        features=[
+            FeatureDrift(
+                column=drift.column,
+                psi=_six_digits(drift.psi),
+                standardized_difference=_rounded(drift.standardized_difference),
+                missing_shares=(
+                    _six_digits(drift.missing_shares[0]),
+                    _six_digits(drift.missing_shares[1]),
+                ),
+                verdict=drift.verdict,
+            )
             for drift in measure_drift(connection, parts[0], parts[1], exposure.features)
         ],
-    }
+    )
 
 
 def _interval(count: int, total: int) -> tuple[float, float]:
@@ -243,5 +258,9 @@ def _interval(count: int, total: int) -> tuple[float, float]:
 
 
 def _rounded(value: float | None) -> float | None:
+    return None if value is None else _six_digits(value)
+
+
+def _six_digits(value: float) -> float:
     """Return a number to six digits: sums of doubles differ beyond with the order of addition."""
-    return None if value is None else float(f"{value:.6g}")
+    return float(f"{value:.6g}")

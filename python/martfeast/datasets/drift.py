@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from martfeast.declaration.declared import DIFFERENT, LOOK
 from martfeast.engines.duckdb import quoted
 
-# The usual reading of the index; among others N. Siddiqi, Credit Risk Scorecards (2006).
-LOOK, DIFFERENT = 0.1, 0.25
 BINS, LEVELS = 10, 20
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT")
 

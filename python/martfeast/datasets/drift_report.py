@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.datasets.build import DATA, RECORD, datasets_path, find_datasets, read_record, verify
-from martfeast.datasets.drift import DIFFERENT, Drift, measure_drift
-from martfeast.declaration.declared import Exposure
+from martfeast.datasets.drift import Drift, measure_drift
+from martfeast.datasets.folder import (
+    DATA,
+    RECORD,
+    datasets_path,
+    find_datasets,
+    read_record,
+    verify,
+)
+from martfeast.datasets.record import DatasetRecord
+from martfeast.declaration.declared import DIFFERENT, Exposure
+from martfeast.declaration.project import read_project
 from martfeast.engines.duckdb import parquet_rows, quoted
-from martfeast.gate.assess import assess
 from martfeast.problems import did_you_mean, refusal
 
 if TYPE_CHECKING:
-    from martfeast.registry import FeatureRepo
+    import pyarrow
+    from feast import FeatureStore
+
+    from martfeast.to_feast.repository import FeatureRepo
 
 SERVED = "served"
 # So many of the latest rows are asked of the online store.
@@ -112,11 +123,10 @@ def compare_datasets(
         DeclarationError: there is no such dataset, or nothing to compare.
 
     """
-    assessment = assess(dbt_project)
-    exposures = assessment.declaration.exposures
-    folder = datasets_path(assessment.artifacts)
+    project = read_project(dbt_project)
+    folder = datasets_path(project.artifacts)
     path, record = _find(folder, before)
-    exposure = exposures.get(record["name"]) if record else None
+    exposure = project.declaration.exposures.get(record.name) if record else None
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     left_out: list[str] = []
@@ -126,50 +136,59 @@ def compare_datasets(
             message = f"{before} is of no exposure here, so nobody knows what is served for it."
             raise refusal(before, "exposure-unknown", message, "Name a dataset by its exposure.")
         rows_after = _served(connection, feature_repo, exposure, left_out)
-        words = f"served now for the newest rows of {exposure.label.name if exposure.label else ''}"
+        mart = exposure.label_mart
+        words = f"served now for the newest rows of {mart.name if mart else ''}"
     else:
         other, _ = _find(folder, after)
         rows_after, words = parquet_rows(other), str(other)
     if record is None:
         names = _columns(connection, before, rows_before)
     else:
-        names = [c["name"] for c in record["columns"] if c["role"] in ("label", "feature")]
+        names = [c.name for c in record.columns if c.role in ("label", "feature")]
     there = set(_columns(connection, after, rows_after))
     left_out += [f"only before: {name}" for name in names if name not in there]
     shared = [name for name in names if name in there]
     if not shared:
         message = f"{before} and {after} have no column in common."
         raise refusal(before, "nothing-to-compare", message, "Name two datasets of one exposure.")
-    counts = [
-        connection.execute(f"select count(*) from {rows}").fetchall()[0][0]
-        for rows in (rows_before, rows_after)
-    ]
-    if not all(counts):
-        empty = before if not counts[0] else after
-        raise refusal(empty, "no-rows", "It has no rows.", "Materialize, or name another.")
-    declared: dict[str, float] = {"": DIFFERENT}
-    if exposure is not None:
-        declared = {"": exposure.drift_threshold, **exposure.drift_thresholds}
-    limits = {**declared, **thresholds}
-    for name in thresholds:
-        if name and name not in shared:
-            advice = did_you_mean(name, shared, f"Columns are: {', '.join(shared)}.")
-            raise refusal(name, "column-unknown", "It is not compared.", advice)
     return DriftReport(
         before=str(path),
         after=words,
-        rows=(counts[0], counts[1]),
+        rows=(_count(connection, before, rows_before), _count(connection, after, rows_after)),
         drifts=measure_drift(connection, rows_before, rows_after, shared),
-        thresholds={name: limits.get(name, limits[""]) for name in shared},
+        thresholds=_thresholds(exposure, thresholds, shared),
         left_out=left_out,
     )
 
 
-def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
+def _count(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> int:
+    """Return the number of rows, of which there must be some."""
+    count: int = connection.execute(f"select count(*) from {rows}").fetchall()[0][0]
+    if not count:
+        raise refusal(name, "no-rows", "It has no rows.", "Materialize, or name another.")
+    return count
+
+
+def _thresholds(
+    exposure: Exposure | None, given: Mapping[str, float], names: list[str]
+) -> dict[str, float]:
+    """Return the threshold of each column: given, declared, or the usual one."""
+    declared: dict[str, float] = {"": DIFFERENT}
+    if exposure is not None:
+        declared = {"": exposure.drift_threshold, **exposure.drift_thresholds}
+    limits = {**declared, **given}
+    for name in given:
+        if name and name not in names:
+            advice = did_you_mean(name, names, f"Columns are: {', '.join(names)}.")
+            raise refusal(name, "column-unknown", "It is not compared.", advice)
+    return {name: limits.get(name, limits[""]) for name in names}
+
+
+def _find(folder: Path, name: str) -> tuple[Path, DatasetRecord | None]:
     """Return a dataset's Parquet file and its record; None if it has none."""
     exposure, _, number = name.partition("/")
     found = find_datasets(folder / exposure) if exposure else []
-    wanted = [pair for pair in found if not number or str(pair[1]["number"]) == number.lstrip("0")]
+    wanted = [pair for pair in found if not number or str(pair[1].number) == number.lstrip("0")]
     path = Path(name)
     if not wanted and path.is_dir() and (path / RECORD).exists():
         wanted = [(path, read_record(path / RECORD))]
@@ -179,7 +198,7 @@ def _find(folder: Path, name: str) -> tuple[Path, dict[str, Any] | None]:
         return path / DATA, record
     if path.is_file() and path.suffix == ".parquet":
         return path, None
-    known = [f"{exposure}/{record['number']}" for _, record in found] or sorted(
+    known = [f"{exposure}/{record.number}" for _, record in found] or sorted(
         one.name for one in folder.glob("*") if one.is_dir()
     )
     advice = did_you_mean(name, known, f"There are: {', '.join(known) or 'none'}.")
@@ -209,7 +228,7 @@ def _served(
     from feast import FeatureStore
 
     store = FeatureStore(str(feature_repo.path), fs_yaml_file=feature_repo.yaml_file)
-    mart = exposure.label
+    mart = exposure.label_mart
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."
         raise refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
@@ -220,31 +239,32 @@ def _served(
         f"select {keys} from {parquet_rows(mart.path)} where {whole}"
         f" order by {quoted(mart.timestamp)} desc, {keys} limit {SERVED_ROWS}"
     ).df()
-    online = [view.name for view in store.list_feature_views() if view.online]
-    refs = []
-    for view, names in exposure.features_by_mart.items():
-        if view in online:
-            refs += [f"{view}:{name}" for name in names]
-        else:
-            left_out.append(f"not served online: {view}")
     rows = {name: frame[name].tolist() for name in mart.entity_columns}
-    try:
-        served = store.get_online_features(features=refs, entity_rows=rows).to_arrow()
-    except Exception as error:  # whatever an online store raises, if it was never made
-        message = f"The online store cannot be asked: {type(error).__name__}: {error}."
-        fix = "Run `feast apply` and `feast materialize` first."
-        raise refusal(exposure.name, "nothing-served", message, fix) from error
-    features = served.drop_columns([*mart.entity_columns])
+    online = {view.name for view in store.list_feature_views() if view.online}
+    left_out += [f"not served online: {v}" for v in exposure.features_by_mart if v not in online]
+    refs = [ref for ref in exposure.references if ref.split(":")[0] in online]
+    served = _ask(store, exposure, refs, rows).drop_columns([*mart.entity_columns])
     nulls = {
         name
-        for name, column in zip(features.column_names, features.columns, strict=True)
+        for name, column in zip(served.column_names, served.columns, strict=True)
         if column.null_count == len(column)
     }
     for view, names in exposure.features_by_mart.items():
         if view in online and nulls.issuperset(names):
             left_out.append(f"nothing is served of {view}: run `feast materialize`")
-    if len(nulls) == features.num_columns:
+    if len(nulls) == served.num_columns:
         message = f"The online store has nothing for the newest rows of {mart.name}."
         raise refusal(exposure.name, "nothing-served", message, "Run `feast materialize` first.")
-    connection.register("served", features)
+    connection.register("served", served)
     return "served"
+
+
+def _ask(
+    store: "FeatureStore", exposure: Exposure, refs: list[str], rows: dict[str, list[Any]]
+) -> "pyarrow.Table":
+    try:
+        return store.get_online_features(features=refs, entity_rows=rows).to_arrow()
+    except Exception as error:  # whatever an online store raises, if it was never made
+        message = f"The online store cannot be asked: {type(error).__name__}: {error}."
+        fix = "Run `feast apply` and `feast materialize` first."
+        raise refusal(exposure.name, "nothing-served", message, fix) from error

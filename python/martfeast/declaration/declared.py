@@ -13,6 +13,11 @@ from martfeast.published.release import PublishedVersion
 # train and test; and why a row has no label, where the label mart has no column for that.
 ASKED_AT, SPLIT, NO_LABEL_REASON = "event_timestamp", "split", "no_label_reason"
 
+# From which population stability index on a column is worth a look, and from which it is different
+# unless an exposure says otherwise. The usual reading of the index; among others N. Siddiqi, Credit
+# Risk Scorecards (2006).
+LOOK, DIFFERENT = 0.1, 0.25
+
 
 @dataclass(frozen=True)
 class Column:
@@ -56,16 +61,15 @@ class Label:
         return [name for name in names if name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mart:
-    """A dbt model that is published for Feast, as a feature view or as a label mart.
+    """A dbt model that is published for Feast: a feature mart or a label mart.
 
     name: the model's alias; a versioned model's has the version in it. timestamp: the column that
     says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
-    created: the column that says when a row was published. ttl: None is no expiry.
-    label: None for a feature mart. model_version, deprecation_date: of a versioned model, as dbt
-    has them. waivers: criteria it is excused from, as written. version: what is published of it.
-    place: where it is declared.
+    created: the column that says when a row was published. model_version, deprecation_date: of a
+    versioned model, as dbt has them. waivers: criteria it is excused from, as written.
+    version: what is published of it. place: where it is declared.
     """
 
     name: str
@@ -75,10 +79,7 @@ class Mart:
     owner: str
     timestamp: str
     created: str
-    ttl: timedelta | None
-    online: bool
     columns: list[Column]
-    label: Label | None
     model_version: str
     deprecation_date: str
     waivers: list[dict[str, Any]]
@@ -97,24 +98,54 @@ class Mart:
         return [column.name for column in self.columns if column.entity is not None]
 
     @property
+    def known_at(self) -> str:
+        """The column that says when what is in a row became known, UTC."""
+        return self.timestamp
+
+    def column(self, name: str) -> Column | None:
+        """Return the contract's column of this name; None if there is none."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMart(Mart):
+    """A mart that becomes a feature view. ttl: None is no expiry. online: whether it is served."""
+
+    ttl: timedelta | None
+    online: bool
+
+    @property
     def features(self) -> list[str]:
-        """The names of the features, in the contract's order; none for a label mart."""
+        """The names of the features, in the contract's order."""
         return [column.name for column in self.columns if column.is_feature]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelMart(Mart):
+    """A mart that says what was asked for, and what came of it."""
+
+    label: Label
+
+    @property
+    def known_at(self) -> str:
+        """The column that says when the label of a row became known, UTC."""
+        return self.label.known_at
 
 
 @dataclass(frozen=True)
 class Exposure:
     """A dbt exposure of type ml, which is a Feast feature service.
 
-    features_by_mart: feature names by mart, both in the order of the exposure.
-    takes_all_of: the marts that it takes every feature of, whichever they are.
-    label: the label mart, if the exposure names one; its ``label.column`` is the label.
+    title: what it is called for people. features_by_mart: feature names by mart, both in the order
+    of the exposure. takes_all_of: the marts that it takes every feature of, whichever they are.
+    label_mart: the mart of its label, if the exposure names one.
     drift_threshold: the population stability index above which a feature has drifted.
     drift_thresholds: another one for some features.
     license: of its datasets, a URL. personal_information: what in them is personal, in words.
     """
 
     name: str
+    title: str
     unique_id: str
     description: str
     owner: str
@@ -122,7 +153,7 @@ class Exposure:
     url: str
     features_by_mart: dict[str, list[str]]
     takes_all_of: frozenset[str]
-    label: Mart | None
+    label_mart: LabelMart | None
     drift_threshold: float
     drift_thresholds: dict[str, float]
     license: str
@@ -134,20 +165,22 @@ class Exposure:
         """The names of all features, in the order that Feast returns them."""
         return [name for names in self.features_by_mart.values() for name in names]
 
+    @property
+    def references(self) -> list[str]:
+        """All features as Feast is asked for them, ``view:feature``."""
+        return [f"{mart}:{name}" for mart, names in self.features_by_mart.items() for name in names]
+
 
 @dataclass(frozen=True)
 class Declaration:
-    """All that a dbt project declares for Feast. marts and exposures are by name."""
+    """All that a dbt project declares for Feast, by name."""
 
-    marts: dict[str, Mart]
+    feature_marts: dict[str, FeatureMart]
+    label_marts: dict[str, LabelMart]
     exposures: dict[str, Exposure]
 
     @property
-    def feature_marts(self) -> dict[str, Mart]:
-        """The marts that become feature views."""
-        return {name: mart for name, mart in self.marts.items() if mart.label is None}
-
-    @property
-    def label_marts(self) -> dict[str, Mart]:
-        """The marts that carry labels."""
-        return {name: mart for name, mart in self.marts.items() if mart.label is not None}
+    def marts(self) -> dict[str, Mart]:
+        """Both kinds of marts."""
+        both: dict[str, Mart] = {**self.feature_marts, **self.label_marts}
+        return {name: both[name] for name in sorted(both)}

@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from martfeast.datasets.drift import DIFFERENT
-from martfeast.declaration.declared import NO_LABEL_REASON, SPLIT, Exposure, Mart
-from martfeast.declaration.keys import FEAST, feast_meta, owner_name, read_keys
+from martfeast.declaration.declared import (
+    DIFFERENT,
+    NO_LABEL_REASON,
+    SPLIT,
+    Exposure,
+    FeatureMart,
+    LabelMart,
+    Mart,
+)
+from martfeast.declaration.keys import FEAST, read_keys
+from martfeast.from_dbt import node as dbt
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.places import Place
 from martfeast.problems import ProblemLog, did_you_mean
@@ -33,8 +41,8 @@ def read_exposures(
 
     """
     exposures = []
-    for node in artifacts.manifest.get("exposures", {}).values():
-        has_feast, value = feast_meta(node)
+    for node in artifacts.graph.exposures.values():
+        has_feast, value = dbt.feast_meta(node)
         if has_feast:
             exposures.append(_ExposureReader(artifacts, node, marts, log).read(value))
     exposures.sort(key=lambda exposure: exposure.name)
@@ -56,31 +64,67 @@ class _ExposureReader:
     def __init__(
         self,
         artifacts: Artifacts,
-        node: dict[str, Any],
+        node: dbt.Exposure,
         marts: Mapping[str, Mart],
         log: ProblemLog,
     ) -> None:
         self.node = node
         self.marts = marts
         self.log = log
-        self.name = str(node["name"])
-        file = artifacts.file_of(node["package_name"], node["original_file_path"])
-        self.place = Place(artifacts.project_dir, file, (("exposures", self.name),))
+        self.name = node.name
+        self.place = artifacts.place(node)
         self.models = {
-            str(other["name"])
-            for other in artifacts.manifest["nodes"].values()
-            if other["resource_type"] == "model"
+            model.name
+            for model in artifacts.graph.models.values()
+            if model.resource_type == "model"
         }
 
     def read(self, value: Any) -> Exposure:
         feast = self.place.at(*FEAST)
         keys = read_keys(value, _EXPOSURE_KEYS, feast, self.name, self.log)
-        if self.node["type"] != "ml":
+        self._check_itself(value, feast)
+        listed = {str(mart): names for mart, names in keys.get("features", {}).items()}
+        features = {
+            mart: self._read_features(mart, names, feast.at("features", mart))
+            for mart, names in listed.items()
+        }
+        label_mart = self._read_label(keys["label"], feast.at("label")) if "label" in keys else None
+        thresholds = self._read_drift(keys["drift"], feast.at("drift")) if "drift" in keys else {}
+        node = self.node
+        exposure = Exposure(
+            name=self.name,
+            title=node.label or self.name.replace("_", " ").capitalize(),
+            unique_id=node.unique_id,
+            description=node.description.strip(),
+            owner=str(node.owner or ""),
+            maturity=node.maturity or "",
+            url=node.url or "",
+            features_by_mart={mart: names for mart, names in features.items() if names},
+            takes_all_of=frozenset(mart for mart, names in listed.items() if names == "all"),
+            label_mart=label_mart,
+            drift_threshold=thresholds.pop("", DIFFERENT),
+            drift_thresholds=thresholds,
+            license=keys.get("license", ""),
+            personal_information=keys.get("personal_information", ""),
+            place=self.place,
+        )
+        self._check_names(exposure, feast)
+        self._check_keys(exposure, feast)
+        for name in thresholds:
+            if name not in exposure.features:
+                fix = did_you_mean(name, exposure.features, "Take it out.")
+                message = f"'{name}' is not a feature of the exposure."
+                self._add(feast.at("drift"), "drift.features", "feature-unknown", message, fix)
+        return exposure
+
+    def _check_itself(self, value: Any, feast: Place) -> None:
+        """Log what is wrong with type, name and the presence of features."""
+        if self.node.type != "ml":
             self._add(
                 self.place.at("type"),
                 "type",
                 "exposure-type",
-                f"Only an exposure of type ml becomes a feature service, not {self.node['type']}.",
+                f"Only an exposure of type ml becomes a feature service, not {self.node.type}.",
                 "Set type: ml, or remove meta.feast.",
             )
         if not self.name.isidentifier():
@@ -99,60 +143,24 @@ class _ExposureReader:
                 "The exposure names no features.",
                 "Add features: {<mart>: all} under meta.feast.",
             )
-        features = {
-            str(mart): self._read_features(str(mart), listed, feast.at("features", str(mart)))
-            for mart, listed in keys.get("features", {}).items()
-        }
-        label = None
-        if "label" in keys:
-            label = self._read_label(keys["label"], feast.at("label"))
-        thresholds = {}
-        if "drift" in keys:
-            thresholds = self._read_drift(keys["drift"], feast.at("drift"))
-        exposure = Exposure(
-            name=self.name,
-            unique_id=self.node["unique_id"],
-            description=(self.node.get("description") or "").strip(),
-            owner=owner_name(self.node.get("owner")),
-            maturity=str(self.node.get("maturity") or ""),
-            url=self.node.get("url") or "",
-            features_by_mart={mart: names for mart, names in features.items() if names},
-            takes_all_of=frozenset(
-                str(mart) for mart, listed in keys.get("features", {}).items() if listed == "all"
-            ),
-            label=label,
-            drift_threshold=thresholds.pop("", DIFFERENT),
-            drift_thresholds=thresholds,
-            license=keys.get("license", ""),
-            personal_information=keys.get("personal_information", ""),
-            place=self.place,
-        )
-        self._check_names(exposure, feast)
-        self._check_keys(exposure, feast)
-        for name in thresholds:
-            if name not in exposure.features:
-                fix = did_you_mean(name, exposure.features, "Take it out.")
-                message = f"'{name}' is not a feature of the exposure."
-                self._add(feast.at("drift"), "drift.features", "feature-unknown", message, fix)
-        return exposure
 
     def _add(self, place: Place, part: str, rule: str, message: str, fix: str) -> None:
         self.log.add(place, f"{self.name}.{part}" if part else self.name, rule, message, fix)
 
-    def _find_mart(self, name: str, part: str, place: Place, *, labels: bool) -> Mart | None:
-        """Return the feature mart or label mart of this name; log why there is none."""
+    def _find_mart(self, name: str, part: str, place: Place, kind: type[Mart]) -> Mart | None:
+        """Return the mart of this name, of either kind; log why there is none."""
         mart = self.marts.get(name)
         if mart is None:
             if name in self.models:
                 message = f"Model '{name}' has no meta.feast."
                 fix = "Add it to the model, or take the model out here."
             else:
-                names = [mart.name for mart in self.marts.values() if bool(mart.label) == labels]
+                names = [mart.name for mart in self.marts.values() if isinstance(mart, kind)]
                 message = f"There is no mart '{name}'."
                 fix = did_you_mean(name, names, f"Marts are: {', '.join(names) or 'none'}.")
             self._add(place, part, "mart-unknown", message, fix)
             return None
-        if mart.unique_id not in self.node["depends_on"]["nodes"]:
+        if mart.unique_id not in self.node.depends_on.nodes:
             self._add(
                 place,
                 part,
@@ -160,7 +168,12 @@ class _ExposureReader:
                 f"'{name}' is used here and missing from depends_on, so the lineage would lie.",
                 f"Add ref('{name}') to depends_on.",
             )
-        if mart.label is not None and not labels:
+        return mart
+
+    def _read_features(self, name: str, listed: Any, place: Place) -> list[str]:
+        part = f"features.{name}"
+        mart = self._find_mart(name, part, place, FeatureMart)
+        if isinstance(mart, LabelMart):
             self._add(
                 place,
                 part,
@@ -168,28 +181,13 @@ class _ExposureReader:
                 f"'{name}' is a label mart: it knows what is to be predicted.",
                 "Take it out of features, and name it under label.",
             )
-            return None
-        if mart.label is None and labels:
-            self._add(
-                place,
-                part,
-                "feature-mart-as-label",
-                f"'{name}' is a feature mart and has no label.",
-                "Name a mart whose meta.feast has a label.",
-            )
-            return None
-        return mart
-
-    def _read_features(self, name: str, listed: Any, place: Place) -> list[str]:
-        part = f"features.{name}"
-        mart = self._find_mart(name, part, place, labels=False)
         if listed == "all":
-            return mart.features if mart else []
+            return mart.features if isinstance(mart, FeatureMart) else []
         if not isinstance(listed, list) or not listed:
             fix = "Write a list of feature names, or the word all."
             self._add(place, part, "wrong-value", f"{listed!r} does not fit here.", fix)
             return []
-        if mart is None:
+        if not isinstance(mart, FeatureMart):
             return []
         names = []
         for feature in listed:
@@ -197,13 +195,13 @@ class _ExposureReader:
                 names.append(str(feature))
                 continue
             message = f"'{name}' has no feature '{feature}'."
-            if any(column.name == feature for column in mart.columns):
+            if mart.column(feature):
                 message = f"Column '{feature}' of '{name}' is not a feature."
             fix = did_you_mean(feature, mart.features, f"It has: {', '.join(mart.features)}.")
             self._add(place, part, "feature-unknown", message, fix)
         return names
 
-    def _read_label(self, value: dict[str, Any], place: Place) -> Mart | None:
+    def _read_label(self, value: dict[str, Any], place: Place) -> LabelMart | None:
         keys = read_keys(value, _LABEL_KEYS, place, f"{self.name}.label", self.log)
         if "mart" not in value:
             self._add(
@@ -215,8 +213,16 @@ class _ExposureReader:
             )
         if "mart" not in keys:
             return None
-        mart = self._find_mart(keys["mart"], "label.mart", place.at("mart"), labels=True)
-        if mart is None or mart.label is None:
+        mart = self._find_mart(keys["mart"], "label.mart", place.at("mart"), LabelMart)
+        if isinstance(mart, FeatureMart):
+            self._add(
+                place.at("mart"),
+                "label.mart",
+                "feature-mart-as-label",
+                f"'{mart.name}' is a feature mart and has no label.",
+                "Name a mart whose meta.feast has a label.",
+            )
+        if not isinstance(mart, LabelMart):
             return None
         column = keys.get("column", mart.label.column)
         if column != mart.label.column:
@@ -246,9 +252,9 @@ class _ExposureReader:
 
     def _check_names(self, exposure: Exposure, place: Place) -> None:
         # A training set has one column of a name: the spine's keys, times and label, then features.
-        label_mart = exposure.label
+        label_mart = exposure.label_mart
         taken: dict[str, str] = {}
-        if label_mart is not None and label_mart.label is not None:
+        if label_mart is not None:
             taken[SPLIT] = "a column of every training set"
             taken[NO_LABEL_REASON] = "a column of training sets that keep rows without a label"
             for name in (label_mart.timestamp, *label_mart.label.columns):
@@ -273,7 +279,7 @@ class _ExposureReader:
 
     def _check_keys(self, exposure: Exposure, place: Place) -> None:
         # One spine serves every mart: it has each key once, and a key means one entity.
-        label_mart = exposure.label
+        label_mart = exposure.label_mart
         marts = [self.marts[name] for name in exposure.features_by_mart]
         entity_by_key: dict[str, tuple[str, str]] = {}
         for mart in (*([label_mart] if label_mart else []), *marts):

@@ -1,4 +1,4 @@
-"""Reads ``meta.feast`` and owners, wherever in the manifest they stand."""
+"""Reads the keys of ``meta.feast``, and says what is wrong with each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +16,6 @@ _KIND_NAMES = {
     list: "a list",
     object: "a value",
 }
-
-
-def feast_meta(node: Mapping[str, Any]) -> tuple[bool, Any]:
-    """Return whether a node or column of the manifest has ``meta.feast``, and its value."""
-    for meta in ((node.get("config") or {}).get("meta"), node.get("meta")):
-        if isinstance(meta, dict) and "feast" in meta:
-            return True, meta["feast"]
-    return False, None
 
 
 def read_keys(
@@ -46,11 +38,3 @@ def read_keys(
         else:
             read[key] = item
     return read
-
-
-def owner_name(owner: Mapping[str, Any] | None) -> str:
-    """Return the email of a dbt owner (the first, if it has several), or else the name, or ''."""
-    email = (owner or {}).get("email")
-    if isinstance(email, list):
-        email = email[0] if email else None
-    return str(email or (owner or {}).get("name") or "")

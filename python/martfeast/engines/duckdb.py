@@ -1,11 +1,12 @@
 """Names, texts, moments and files as DuckDB's SQL has them."""
 
 import re
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+
+from martfeast.files import replaced
 
 
 def quoted(name: str) -> str:
@@ -44,11 +45,7 @@ def parquet_path(path: Path) -> str:
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
     """Write a query's rows to a Parquet file, which appears or changes in one rename."""
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with replaced(path) as new:
         connection.execute(
             f"copy ({sql}) to {literal(str(new))} (format parquet, compression zstd)"
         )
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

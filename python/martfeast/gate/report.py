@@ -1,14 +1,14 @@
-"""Says how marts stand, as text and as JSON."""
+"""Says how marts stand, as text of up to 100 columns and as JSON."""
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from dataclasses import asdict
+from typing import Any
 
 from martfeast.gate.assess import Assessment
-from martfeast.gate.judge import CRITERIA, FAIL, PASS, WAIVED, Criterion, MartReadiness
-from martfeast.problems import Problem
+from martfeast.gate.criteria import CRITERIA
+from martfeast.gate.criterion import FAIL, PASS, WAIVED, WARN, Criterion, MartReadiness
 
-if TYPE_CHECKING:
-    from martfeast.datasets.build import Dataset
-
+WIDTH = 100
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
 
 
@@ -28,22 +28,35 @@ def notes(readiness: list[MartReadiness]) -> list[str]:
 
 
 def readiness_table(readiness: list[MartReadiness]) -> str:
-    """Return the marts by criteria, each cell ok, FAIL, warn or waived."""
-    headers = [criterion.name.split("_") for criterion in CRITERIA]
-    height = max(len(words) for words in headers)
-    stacked = [[""] * (height - len(words)) + words for words in headers]
-    rows = [
-        ["mart" if level == height - 1 else "", *(words[level] for words in stacked)]
-        for level in range(height)
-    ]
-    for mart in readiness:
-        states = [mart.judgements[criterion.name].state for criterion in CRITERIA]
-        rows.append([mart.mart.name, *(_SIGNS.get(state, state) for state in states)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    """Return a line for each mart: ok or FAIL, and the criteria that it does not pass."""
+    width = min(max(len(one.mart.name) for one in readiness), WIDTH // 2)
+    lines = [f"{'mart':<{width}}  state  criteria"]
+    for one in readiness:
+        names = {
+            state: [name for name, found in one.judgements.items() if found.state == state]
+            for state in (FAIL, WARN, WAIVED, PASS)
+        }
+        parts = [f"{state} {', '.join(names[state])}" for state in (FAIL, WARN, WAIVED)]
+        told = [
+            part for part, state in zip(parts, (FAIL, WARN, WAIVED), strict=True) if names[state]
+        ]
+        told.append(f"{len(names[PASS])} of {len(one.judgements)} pass")
+        state = "ok" if one.is_ready else "FAIL"
+        indent = " " * (width + 9)
+        name = one.mart.name
+        if len(name) > width:
+            lines.append(name)
+            name = ""
+        lines.append(
+            textwrap.fill(
+                "; ".join(told),
+                WIDTH,
+                initial_indent=f"{name:<{width}}  {state:<5}  ",
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+            )
+        )
+    return "\n".join(lines)
 
 
 def project_report(assessment: Assessment) -> str:
@@ -55,16 +68,16 @@ def project_report(assessment: Assessment) -> str:
     if refusals:
         count = "1 thing keeps" if len(refusals) == 1 else f"{len(refusals)} things keep"
         head = f"not ready: {count} `feast apply` from passing"
-        parts.append("\n".join([head, *(str(problem) for problem in refusals)]))
+        parts.append("\n".join([head, *(wrapped(str(problem)) for problem in refusals)]))
     lines = notes(assessment.readiness)
     if lines:
-        parts.append("\n".join(lines))
+        parts.append("\n".join(map(wrapped, lines)))
     if not refusals:
-        declaration = assessment.declaration
+        declaration = assessment.project.declaration
         parts.append(
             f"ready: {len(declaration.feature_marts)} feature views,"
             f" {len(declaration.exposures)} services, {len(declaration.label_marts)} label marts;"
-            f" release {assessment.release.number}"
+            f" release {assessment.project.release.number}"
         )
     return "\n\n".join(parts)
 
@@ -93,6 +106,23 @@ def mart_report(readiness: MartReadiness) -> str:
         lines += [f"    {finding.message} {finding.fix}" for finding in judgement.findings]
         if judgement.waiver:
             lines.append(f"    Waived: {judgement.waiver}")
+    return "\n".join(map(wrapped, lines))
+
+
+def wrapped(text: str) -> str:
+    """Break lines of text that are too long, and indent what goes on; a path stays whole."""
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines.append(
+            textwrap.fill(
+                line,
+                WIDTH,
+                subsequent_indent=indent + "  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
     return "\n".join(lines)
 
 
@@ -100,20 +130,9 @@ def as_json(assessment: Assessment, readiness: list[MartReadiness]) -> dict[str,
     """Return how a project, or some of its marts, stand, for ``json.dumps``."""
     return {
         "is_ready": not assessment.refusals,
-        "release": assessment.release.number,
-        "problems": [_problem(problem) for problem in assessment.problems],
+        "release": assessment.project.release.number,
+        "problems": [asdict(problem) for problem in assessment.problems],
         "marts": [_mart(mart) for mart in readiness],
-    }
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "subject": problem.subject,
-        "rule": problem.rule,
-        "message": problem.message,
-        "fix": problem.fix,
-        "file": problem.file,
-        "line": problem.line,
     }
 
 
@@ -136,31 +155,6 @@ def _mart(readiness: MartReadiness) -> dict[str, Any]:
             for name, judgement in readiness.judgements.items()
         },
     }
-
-
-def dataset_report(dataset: "Dataset") -> str:
-    """Return what a dataset holds, step by step, and what to know before using it."""
-    record = dataset.record
-    state = "built" if dataset.is_new else "there already, with the same inputs"
-    lines = [f"{record['name']} version {record['number']}: {state}"]
-    for step in record["steps"]:
-        out = ", ".join(f"{n:,} {reason}" for reason, n in step["left_out"].items())
-        lines.append(f"  {step['rows']:>13,}  {step['step']}{f' (left out: {out})' if out else ''}")
-    if record["limits"]:
-        lines += ["", "To know before using it:", *(f"  {limit}" for limit in record["limits"])]
-    if record["changes"]:
-        lines += ["", f"Since version {record['number'] - 1}:"]
-        lines += [f"  {change}" for change in record["changes"]]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"  data   {dataset.path / record['file']['name']}"
-            f"  (sha256 {record['file']['sha256'][:12]}..., {record['file']['bytes']:,} bytes)",
-            f"  card   {dataset.path / 'card.html'}",
-            f"  Feast  store.get_saved_dataset('{record['saved_dataset']}')",
-        ]
-    )
 
 
 def criteria_table(criteria: tuple[Criterion, ...] = CRITERIA) -> str:

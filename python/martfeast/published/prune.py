@@ -5,6 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from martfeast.published.release import Release
+from martfeast.records import RecordError
+
 DEFAULT_KEPT_RELEASES = 10
 DAY_SECONDS = 86_400
 
@@ -41,7 +44,7 @@ def prune(
         What was removed.
 
     Raises:
-        PruneError: the current release cannot be read. Nothing was removed.
+        PruneError: a release that is to be kept cannot be read. Nothing was removed.
 
     """
     # Listed first: what a publishing run writes from here on is not in the list.
@@ -52,19 +55,15 @@ def prune(
     files = [file for file in files if file not in unfinished]
     releases = sorted((published_path / "releases").glob("[0-9]*.json"))
     current = published_path / "current.json"
-    needed = _paths(current)
-    if needed is None:
-        raise PruneError(f"{current} is missing or damaged. Run `dbt build`: it writes it anew.")
-    number = json.loads(current.read_bytes())["release_number"]
+    number, needed = _read(current, "Run `dbt build`: it writes it anew")
     for release in releases:
         if int(release.stem) > number - kept_releases:
-            needed |= _paths(release) or set()
-    needed |= _paths(published_path / "pending.json") or set()
+            needed |= _read(release, "Remove it, if none of its versions is needed")[1]
+    needed |= _pending(published_path / "pending.json")
     unneeded = [
         file
         for file in files
-        if str(file.relative_to(published_path)) not in needed
-        and not any(_names(text, file) for text in registry_texts)
+        if file not in needed and not any(_names(text, file) for text in registry_texts)
     ]
     old = [release for release in releases if int(release.stem) <= number - kept_releases]
     removed = unneeded + old + forgotten
@@ -79,12 +78,18 @@ def _names(registry_text: str, file: Path) -> bool:
     return f"{file.parent.name}/{file.stem}" in registry_text
 
 
-def _paths(record: Path) -> set[str] | None:
-    """Return the version files that a release or pending.json names; None if it is unreadable."""
+def _read(release: Path, fix: str) -> tuple[int, set[Path]]:
+    """Return a release's number, and the version files that it names, absolute."""
     try:
-        content = json.loads(record.read_bytes())
-        marts = content.get("marts")
-        paths = content["paths"] if marts is None else [mart["path"] for mart in marts]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return {str(path) for path in paths if path}
+        record = Release.read(release)
+    except (FileNotFoundError, RecordError) as error:
+        raise PruneError(f"{release} cannot be used: {error}. {fix}.") from None
+    return record.number, {one.version.path for one in record.marts if one.version}
+
+
+def _pending(path: Path) -> set[Path]:
+    """Return the version files that the newest publishing run set out to write, absolute."""
+    try:
+        return {path.parent / str(name) for name in json.loads(path.read_bytes())["paths"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()

@@ -1,66 +1,125 @@
-"""Reads the current release: which version of each mart is published, and the evidence for it."""
+"""The current release: which version of each mart is published, and the evidence for it.
 
-import json
-from dataclasses import dataclass
+The dbt package writes releases at the end of a run (``publish/release_files.sql``); this module is
+the only one that reads them in Python.
+"""
+
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow
 from pyarrow import parquet
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
+from martfeast.records import Record, RecordError
 
 PUBLISHED_AT = "published_at"
-FORMAT = 1
 
 
-@dataclass(frozen=True)
-class PublishedVersion:
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PublishedColumn(_Part):
+    """A column of a published version, with its type in DuckDB."""
+
+    name: str
+    type: str
+
+
+class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
     name: names the version, unique for its mart. path: its Parquet file, absolute.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
-    lineage: what the mart and its ancestors ran then, as checksums by node. row_count: rows.
-    first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
-    content_hash: of the rows, in any order. tests: of each test that vouches for it, its status and
-    the checksum of what it ran.
+    code_checksum: of the mart's own code then. columns: of the file, without published_at.
+    row_count: rows. first_known_at, last_known_at: the range of the mart's timestamp, UTC; None
+    without rows. content_hash: of the rows, in any order.
+    tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
+    lineage: what the mart and its ancestors ran then, as checksums by node.
     """
 
-    name: str
+    name: str = Field(validation_alias="version")
     path: Path
     published_at: datetime
     built_by: str
-    lineage: dict[str, str]
+    code_checksum: str
+    columns: tuple[PublishedColumn, ...]
     row_count: int
     first_known_at: str | None
     last_known_at: str | None
     content_hash: str
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
+    lineage: dict[str, str | None]
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
+        return Path((info.context or {}).get("folder", "")) / path
+
+    @field_validator("published_at")
+    @classmethod
+    def _without_zone(cls, moment: datetime) -> datetime:
+        return moment.replace(tzinfo=None)
+
+    @field_validator("tests", "sources", "lineage", mode="before")
+    @classmethod
+    def _by_name(cls, listed: Any, info: ValidationInfo) -> Any:
+        """Return entries by what they are about."""
+        if not isinstance(listed, list):
+            return listed
+        if info.field_name == "tests":
+            return {one["test"]: (one["status"], one["code_checksum"]) for one in listed}
+        key, value = {
+            "sources": ("source", "loaded_at"),
+            "lineage": ("node", "code_checksum"),
+        }[str(info.field_name)]
+        return {one[key]: one[value] for one in listed}
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(_Part):
     """What the last dbt run said of a mart.
 
     version: the version that is published, if any. held_back: why the mart's present rows were not
     published; empty when they were. warnings: failed tests that do not block.
     """
 
+    unique_id: str
     version: PublishedVersion | None
     held_back: list[str]
     warnings: list[str]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _group(cls, raw: Any) -> Any:
+        """Let the version read the keys that stand beside it in the file."""
+        if isinstance(raw, dict) and isinstance(raw.get("version"), str):
+            return {**raw, "version": raw}
+        return raw
 
-@dataclass(frozen=True)
-class Release:
-    """The current release. number: counts up by one. verdicts: by the mart's dbt unique_id."""
 
-    number: int
-    verdicts: dict[str, Verdict]
+class Release(Record):
+    """A release. number: counts up by one. marts: the verdict on each mart of the project then.
+
+    judged_by, judged_at: the dbt invocation that made it, and when, UTC.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    number: int = Field(default=0, validation_alias="release_number")
+    judged_by: str = ""
+    judged_at: str = ""
+    marts: tuple[Verdict, ...] = ()
+
+    def verdict(self, unique_id: str) -> Verdict:
+        """Return the verdict on a mart, by dbt's unique_id; on one that no run has judged, none."""
+        nothing = Verdict(unique_id=unique_id, version=None, held_back=[], warnings=[])
+        return next((one for one in self.marts if one.unique_id == unique_id), nothing)
 
 
 def read_release(published_path: Path, log: ProblemLog) -> Release:
@@ -76,46 +135,20 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
     """
     path = published_path / "current.json"
     try:
-        record = json.loads(path.read_bytes())
-        if record["format"] != FORMAT:
-            raise ValueError(f"its format is {record['format']}, and this martfeast reads {FORMAT}")
-        verdicts = {mart["unique_id"]: _verdict(mart, published_path) for mart in record["marts"]}
-        return Release(int(record["release_number"]), verdicts)
+        return Release.read(path)
     except FileNotFoundError:
-        return Release(0, {})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        return Release()
+    except RecordError as error:
         log.add(
             None,
             "published marts",
             "release-unreadable",
-            f"{path} cannot be read ({reason}). The versions beside it are as they were.",
-            "Run `dbt build`: it writes the file anew.",
+            f"{path} cannot be used: {error}. The versions beside it are as they were.",
+            "Run `dbt build`: it writes the file anew."
+            if not error.is_newer
+            else "Use the martfeast that wrote it.",
         )
-        return Release(0, {})
-
-
-def _verdict(mart: dict[str, Any], published_path: Path) -> Verdict:
-    version = None
-    if mart["version"] is not None:
-        version = PublishedVersion(
-            name=mart["version"],
-            path=published_path / mart["path"],
-            published_at=datetime.fromisoformat(mart["published_at"]).replace(tzinfo=None),
-            built_by=mart["built_by"],
-            lineage={entry["node"]: entry["code_checksum"] for entry in mart["lineage"]},
-            row_count=mart["row_count"],
-            first_known_at=mart["first_known_at"],
-            last_known_at=mart["last_known_at"],
-            content_hash=mart["content_hash"],
-            tests={test["test"]: (test["status"], test["code_checksum"]) for test in mart["tests"]},
-            sources={
-                source["source"]: source["loaded_at"]
-                and datetime.fromisoformat(source["loaded_at"])
-                for source in mart["sources"]
-            },
-        )
-    return Verdict(version, list(mart["held_back"]), list(mart["warnings"]))
+        return Release()
 
 
 def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> str:

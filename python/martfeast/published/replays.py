@@ -1,15 +1,16 @@
 """The record of replays beside the published marts, which the gate reads."""
 
-import json
-import uuid
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
-FORMAT = 1
+from pydantic import BaseModel, ConfigDict
+
+from martfeast.files import locked
+from martfeast.problems import Problem, refusal
+from martfeast.records import Record, RecordError
 
 
-@dataclass(frozen=True)
-class ReplayRecord:
+class ReplayRecord(BaseModel):
     """What the last replay of a mart showed.
 
     lineage: what the mart and its ancestors ran then, as checksums by node. replayed_at: UTC.
@@ -17,6 +18,8 @@ class ReplayRecord:
     failure: how it knew the future, or why nothing was shown; empty if it passed.
     warnings: what to look at besides.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lineage: dict[str, str]
     replayed_at: str
@@ -27,25 +30,61 @@ class ReplayRecord:
     warnings: list[str]
 
 
-def read_replays(published_path: Path) -> dict[str, ReplayRecord]:
-    """Return the records by the mart's unique_id; none if there are none or they are unreadable."""
+class Replays(Record):
+    """The file ``replays.json``: the last replay of each mart, by the mart's unique_id."""
+
+    FORMAT: ClassVar[int] = 2
+
+    marts: dict[str, ReplayRecord]
+
+
+def replays_path(published_path: Path) -> Path:
+    """Return the file of the records."""
+    return published_path / "replays.json"
+
+
+def read_replays(published_path: Path) -> tuple[dict[str, ReplayRecord], list[Problem]]:
+    """Return the records by the mart's unique_id, and a problem if they cannot be used.
+
+    A folder without the file has no records and no problem.
+    """
+    path = replays_path(published_path)
     try:
-        record = json.loads((published_path / "replays.json").read_bytes())
-        if record["format"] != FORMAT:
-            return {}
-        return {name: ReplayRecord(**mart) for name, mart in record["marts"].items()}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return Replays.read(path).marts, []
+    except FileNotFoundError:
+        return {}, []
+    except RecordError as error:
+        fix = "Use the martfeast that wrote it." if error.is_newer else "Run `martfeast replay`."
+        message = f"{path} cannot be used: {error}."
+        return {}, [Problem("replays", "replays-unreadable", message, fix)]
+
+
+def require_writable(published_path: Path) -> None:
+    """Insist that records may be written: a newer martfeast's are left alone.
+
+    Raises:
+        DeclarationError: a newer martfeast wrote the file.
+
+    """
+    path = replays_path(published_path)
+    try:
+        Replays.read(path)
+    except FileNotFoundError:
+        return
+    except RecordError as error:
+        if error.is_newer:
+            message = f"{path} cannot be used: {error}."
+            fix = "Use the martfeast that wrote it."
+            raise refusal("replays", "replays-unreadable", message, fix) from None
 
 
 def write_replays(published_path: Path, records: dict[str, ReplayRecord]) -> None:
-    """Add records to those that are there, in one rename."""
+    """Add records to those that are there, in one rename; damaged ones are dropped."""
     if not records:
         return
-    published_path.mkdir(parents=True, exist_ok=True)
-    marts = {**read_replays(published_path), **records}
-    path = published_path / "replays.json"
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    content = {"format": FORMAT, "marts": {name: asdict(marts[name]) for name in sorted(marts)}}
-    new.write_text(json.dumps(content, indent=2) + "\n")
-    new.replace(path)
+    path = replays_path(published_path)
+    with locked(path.with_name(f".{path.name}.lock")):
+        require_writable(published_path)
+        there, _ = read_replays(published_path)
+        marts = {**there, **records}
+        Replays(marts={name: marts[name] for name in sorted(marts)}).write(path)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.graph import Graph, read_graph
+from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, refusal
 
 
@@ -82,28 +84,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         DeclarationError: dbt cannot compile the project, or it has what cannot be replayed.
 
     """
-    with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
-        target = Path(name)
-        command = [sys.executable, "-m", "martfeast.replay.compile_project", str(target)]
-        done = subprocess.run(
-            command,
-            cwd=artifacts.project_dir,
-            env={**os.environ, "DBT_LOG_PATH": str(target)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            said = " ".join((done.stdout + done.stderr).split())
-            if "Could not set lock" in said:
-                raise _refusal(
-                    "warehouse",
-                    "Another process has it open for writing.",
-                    "Try again when that is done.",
-                )
-            raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
-        manifest = json.loads((target / "manifest.json").read_bytes())
-        warehouse = json.loads((target / "warehouse.json").read_bytes())
+    graph, warehouse = _compile(artifacts)
     if warehouse["type"] != "duckdb":
         raise _refusal(
             "dbt project",
@@ -112,7 +93,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         )
     found: dict[str, Relation] = {}
     for unique_id in marts:
-        _collect(manifest, artifacts, unique_id, found)
+        _collect(graph, artifacts, unique_id, found)
     by_sql: dict[str, Relation] = {}
     for relation in found.values():
         other = by_sql.setdefault(relation.sql, relation)
@@ -130,101 +111,119 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
     )
 
 
+def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
+    """Return the compiled graph, and where the warehouse is."""
+    with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
+        target = Path(name)
+        done = subprocess.run(
+            [sys.executable, "-m", "martfeast.replay.compile_project", str(target)],
+            cwd=artifacts.project_dir,
+            env={**os.environ, "DBT_LOG_PATH": str(target)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = " ".join((done.stdout + done.stderr).split())
+            if "Could not set lock" in said:
+                raise _refusal(
+                    "warehouse",
+                    "Another process has it open for writing.",
+                    "Try again when that is done.",
+                )
+            raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
+        graph = read_graph(target / "manifest.json")
+        return graph, json.loads((target / "warehouse.json").read_bytes())
+
+
 def _collect(
-    manifest: dict[str, Any], artifacts: Artifacts, unique_id: str, found: dict[str, Relation]
+    graph: Graph, artifacts: Artifacts, unique_id: str, found: dict[str, Relation]
 ) -> None:
     if unique_id in found:
         return
-    parents = _parents(manifest, unique_id)
+    parents = graph.relations_read(unique_id)
     for parent in parents:
-        _collect(manifest, artifacts, parent, found)
-    node = manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
-    name = node.get("alias") or f"{node['source_name']}.{node['name']}"
-    if node.get("language") == "python":
-        raise _refusal(name, "It is a Python model, and a replay runs SQL.", "Write it in SQL.")
-    config = node["config"]
-    is_snapshot = node["resource_type"] == "snapshot"
-    columns = config.get("snapshot_meta_column_names") or {}
-    valid_from = columns.get("dbt_valid_from") or "dbt_valid_from"
-    sql, location, made_by = node["relation_name"], None, None
-    if not sql.startswith('"'):  # a source in a file, of which the SQL has the location itself
-        sql, location = f'"{node["database"]}"."{node["schema"]}"."{node["identifier"]}"', sql
-    if node["resource_type"] == "model":
-        made_by = node["compiled_code"].strip().rstrip(";")
-        for parent in parents:
-            if found[parent].location:
-                made_by = made_by.replace(found[parent].location, found[parent].sql)
-    found[unique_id] = Relation(
-        unique_id=unique_id,
-        name=name,
-        kind=node["resource_type"],
+        _collect(graph, artifacts, parent, found)
+    node = graph.relation(unique_id)
+    locations = {found[name].location: found[name].sql for name in parents if found[name].location}
+    found[unique_id] = _relation(graph, artifacts, node, tuple(parents), locations)
+
+
+def _relation(
+    graph: Graph,
+    artifacts: Artifacts,
+    node: Model | Source,
+    parents: tuple[str, ...],
+    locations: dict[str | None, str],
+) -> Relation:
+    """Return a node as a relation. locations: what SQL calls parents in files, by location."""
+    name, called = node.relation, _called(graph, node.unique_id)
+    sql, location, made_by = name.sql or "", None, None
+    event_time, valid_to, open_end = node.config.event_time, None, "null"
+    if isinstance(node, Source) and not sql.startswith('"'):
+        # A source in a file, of which the SQL has the location itself.
+        sql, location = f'"{name.database}"."{name.schema_name}"."{node.identifier}"', sql
+    if isinstance(node, Model) and node.resource_type == "snapshot":
+        event_time, valid_to = (
+            node.config.column(column) for column in ("dbt_valid_from", "dbt_valid_to")
+        )
+        open_end = node.config.dbt_valid_to_current or "null"
+    if isinstance(node, Model) and node.resource_type == "model":
+        if node.code.language == "python":
+            raise _refusal(
+                node.alias, "It is a Python model, and a replay runs SQL.", "Write it in SQL."
+            )
+        made_by = (node.code.compiled or "").strip().rstrip(";")
+        for place, known_as in locations.items():
+            made_by = made_by.replace(str(place), known_as)
+    return Relation(
+        unique_id=node.unique_id,
+        name=node.alias,
+        kind=node.resource_type,
         sql=sql,
         made_by=made_by,
         location=location,
-        parents=tuple(parents),
-        event_time=valid_from if is_snapshot else config.get("event_time"),
-        valid_to=(columns.get("dbt_valid_to") or "dbt_valid_to") if is_snapshot else None,
-        open_end=str(config.get("dbt_valid_to_current") or "null"),
-        timeless=str(((config.get("meta") or {}).get("martfeast") or {}).get("timeless") or ""),
-        is_asked_for=_asks(manifest, unique_id),
-        called=_called(manifest, unique_id),
-        file=artifacts.file_of(node["package_name"], node["original_file_path"]),
+        parents=parents,
+        event_time=event_time,
+        valid_to=valid_to,
+        open_end=open_end,
+        timeless=_timeless(node),
+        is_asked_for=_asks(graph, node),
+        called=called,
+        file=artifacts.file_of_node(node),
     )
 
 
-def _asks(manifest: dict[str, Any], unique_id: str) -> bool:
+def _timeless(node: Model | Source) -> str:
+    """Return why a relation's rows were always known, if it is declared so."""
+    declared = node.config.meta.get("martfeast")
+    return str(declared.get("timeless") or "") if isinstance(declared, dict) else ""
+
+
+def _asks(graph: Graph, node: Model | Source) -> bool:
     """Tell whether a model, or an ephemeral one in it, asks the warehouse when it is compiled."""
-    node = manifest["nodes"].get(unique_id, {})
-    jinja = (node.get("raw_code") or "") + _called(manifest, unique_id)
+    jinja = _called(graph, node.unique_id) + (node.code.raw if isinstance(node, Model) else "")
     asked = {"macro.dbt.run_query", "macro.dbt.statement"}
-    return "adapter.execute" in jinja or not asked.isdisjoint(_macros(manifest, unique_id))
+    macros = graph.macros_called(_direct_macros(graph, node.unique_id), with_dbts_own=True)
+    return "adapter.execute" in jinja or not asked.isdisjoint(macros)
 
 
-def _called(manifest: dict[str, Any], unique_id: str) -> str:
+def _called(graph: Graph, unique_id: str) -> str:
     """Return the Jinja of the macros that a model calls, dbt's own left out, and of ephemeral ones.
 
     Comments of Jinja are left out.
     """
-    macros = [name for name in _macros(manifest, unique_id) if ".dbt" not in name]
-    parts = [manifest["macros"][name]["macro_sql"] for name in macros]
-    parts += [manifest["nodes"][name]["raw_code"] for name in _ephemeral(manifest, unique_id)]
+    macros = graph.macros_called(_direct_macros(graph, unique_id))
+    parts = [graph.macros[name].macro_sql for name in sorted(macros)]
+    parts += [graph.models[name].code.raw for name in graph.ephemeral_in(unique_id)]
     return re.sub(r"\{#.*?#\}", "", "\n".join(parts), flags=re.DOTALL)
 
 
-def _macros(manifest: dict[str, Any], unique_id: str) -> set[str]:
-    """Return the macros that a model and the ephemeral models in it call."""
-    seen: set[str] = set()
-    waiting: list[str] = []
-    for name in (unique_id, *_ephemeral(manifest, unique_id)):
-        waiting += manifest["nodes"].get(name, {}).get("depends_on", {}).get("macros", [])
-    while waiting:
-        macro = waiting.pop()
-        if macro not in seen and macro in manifest["macros"]:
-            seen.add(macro)
-            waiting += manifest["macros"][macro]["depends_on"]["macros"]
-    return seen
-
-
-def _ephemeral(manifest: dict[str, Any], unique_id: str) -> list[str]:
-    """Return the ephemeral models in a model."""
-    found = []
-    for parent in manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", []):
-        above = manifest["nodes"].get(parent)
-        if above and above["config"]["materialized"] == "ephemeral":
-            found += [parent, *_ephemeral(manifest, parent)]
-    return found
-
-
-def _parents(manifest: dict[str, Any], unique_id: str) -> list[str]:
-    node = manifest["nodes"].get(unique_id)
-    found: list[str] = []
-    for parent in (node or {}).get("depends_on", {}).get("nodes", []):
-        above = manifest["nodes"].get(parent)
-        if above and above["config"]["materialized"] == "ephemeral":
-            found += _parents(manifest, parent)
-        else:
-            found.append(parent)
-    return list(dict.fromkeys(found))
+def _direct_macros(graph: Graph, unique_id: str) -> list[str]:
+    """Return the macros that a model and the ephemeral models in it call by themselves."""
+    names = [unique_id, *graph.ephemeral_in(unique_id)]
+    models = [graph.models[name] for name in names if name in graph.models]
+    return [macro for model in models for macro in model.depends_on.macros]
 
 
 def _refusal(subject: str, message: str, fix: str) -> DeclarationError:

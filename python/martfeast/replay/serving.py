@@ -15,17 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from martfeast.declaration.declared import Declaration, Exposure, Mart
+from martfeast.declaration.declared import Declaration, Exposure, FeatureMart, Mart
 from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp
 from martfeast.published.release import PUBLISHED_AT
-from martfeast.replay.run import typed_columns
-from martfeast.to_feast.expose import feast_objects
+from martfeast.replay.compare import typed_columns
+from martfeast.to_feast.objects import feast_objects
 
 if TYPE_CHECKING:
     import pandas as pd
     from feast import FeatureStore
 
-    from martfeast.replay.run import Cut, Scratch
+    from martfeast.replay.scratch import Cut, Scratch
 
 KEYS = 200
 TRAINING_ROWS = 1_000
@@ -42,7 +42,7 @@ class ServingCheck:
         self, declaration: Declaration, marts: list[Mart], offline_store: dict[str, Any]
     ) -> None:
         self.declaration = declaration
-        self.marts = [mart for mart in marts if mart.label is None]
+        self.marts = [mart for mart in marts if isinstance(mart, FeatureMart)]
         self.offline_store = offline_store
         self._directory = tempfile.TemporaryDirectory(prefix="martfeast-serving-")
         self.folder = Path(self._directory.name)
@@ -80,7 +80,7 @@ class ServingCheck:
                 problems.setdefault(mart.name, f"at {cut.at}, {mismatch}")
         return problems
 
-    def _check_mart(self, scratch: "Scratch", mart: Mart, cut: "Cut") -> None:
+    def _check_mart(self, scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> None:
         import pandas as pd
 
         keys = ", ".join(map(quoted, mart.entity_columns))
@@ -105,9 +105,9 @@ class ServingCheck:
             _require_same(mart, a, online, "the online store gives")
 
     def _check_training(self, scratch: "Scratch", exposure: Exposure, cut: "Cut") -> None:
-        mart = exposure.label
+        mart = exposure.label_mart
         names = {mart.name for mart in self.marts}
-        if mart is None or mart.label is None or mart.unique_id not in scratch.number:
+        if mart is None or mart.unique_id not in scratch.number:
             return
         if not names.issuperset(exposure.features_by_mart):
             return
@@ -127,7 +127,7 @@ class ServingCheck:
                 f"select {selected} from {scratch.table(relation)} {rows} {latest}",
             )
         ]
-        refs = [f"{view}:{n}" for view, feats in exposure.features_by_mart.items() for n in feats]
+        refs = exposure.references
         if frames[0].empty or not refs:
             return
         a, b = (
@@ -142,7 +142,7 @@ class _Mismatch(Exception):
 
 
 def _feature_store(
-    marts: list[Mart], offline_store: dict[str, Any], folder: Path
+    marts: list[FeatureMart], offline_store: dict[str, Any], folder: Path
 ) -> "FeatureStore":
     from feast import FeatureStore
     from feast.repo_config import RegistryConfig, RepoConfig
@@ -159,7 +159,7 @@ def _feature_store(
     with _quiet():
         store = FeatureStore(config=config)
         objects: list[Any] = list(
-            feast_objects(Declaration({mart.name: mart for mart in marts}, {})).values()
+            feast_objects(Declaration({mart.name: mart for mart in marts}, {}, {})).values()
         )
         store.apply(objects)
     return store
@@ -176,9 +176,9 @@ def _export(scratch: "Scratch", mart: Mart, cut: "Cut", path: Path) -> None:
     )
 
 
-def _moved(mart: Mart, path: Path) -> Mart:
+def _moved(mart: FeatureMart, path: Path) -> FeatureMart:
     assert mart.version is not None
-    return replace(mart, version=replace(mart.version, path=path))
+    return replace(mart, version=mart.version.model_copy(update={"path": path}))
 
 
 def _retrieve(store: "FeatureStore", frame: "pd.DataFrame", refs: list[str]) -> "pd.DataFrame":
@@ -187,7 +187,11 @@ def _retrieve(store: "FeatureStore", frame: "pd.DataFrame", refs: list[str]) -> 
 
 
 def _online(
-    mart: Mart, at: datetime, frame: "pd.DataFrame", offline_store: dict[str, Any], folder: Path
+    mart: FeatureMart,
+    at: datetime,
+    frame: "pd.DataFrame",
+    offline_store: dict[str, Any],
+    folder: Path,
 ) -> "pd.DataFrame":
     """Materialize a mart up to a moment, and ask the online store for the keys of a frame.
 

@@ -94,7 +94,7 @@
   {%- if number > 0 -%}
     {%- set record -%}
       select
-        1 as format,
+        2 as format,
         {{ number }} as release_number,
         {{ martfeast.literal(invocation_id) }} as judged_by,
         {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
@@ -103,9 +103,9 @@
     {%- endset -%}
     {%- if change['change_count'] -%}
       {%- do martfeast.make_folder(folder ~ '/releases') -%}
-      {%- do martfeast.write_json(record, folder ~ '/releases/' ~ '%06d' % number ~ '.json') -%}
+      {%- do martfeast.write_record(record, folder ~ '/releases/' ~ '%06d' % number ~ '.json') -%}
     {%- endif -%}
-    {%- do martfeast.write_json(record, folder ~ '/current.json') -%}
+    {%- do martfeast.write_record(record, folder ~ '/current.json') -%}
   {%- endif -%}
 
   {%- do run_query(
@@ -204,7 +204,8 @@
     else '(select null::varchar as filename, null::varchar as content where false)' -%}
   {%- do run_query(
     'create or replace temp table martfeast_readable as select content::json as release from ' ~ contents
-    ~ " where json_valid(content) and content::json ->> '$.format' = '1'"
+    ~ " where json_valid(content) and content::json ->> '$.format' = '2'"
+    ~ "   and content::json ->> '$.checksum' = sha256('{' || trim(content[80:], chr(10)))"
     ~ "   and json_type(content::json -> '$.marts') = 'ARRAY'"
     ~ ' order by filename desc limit 1'
   ) -%}
@@ -318,6 +319,14 @@ left join martfeast_current as old on verdict.mart_id = old.unique_id
 {% macro glob_literal(path, pattern) -%}
   {%- set plain = path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
   {{- return(martfeast.literal(plain ~ pattern)) -}}
+{%- endmacro %}
+
+
+{# As write_json, with the SHA-256 of all that follows it in front: an edit of the file shows. #}
+{% macro write_record(query, path) -%}
+  {%- do martfeast.write_json(
+    'select sha256(cast(to_json(record) as varchar)) as checksum, record.* from (' ~ query ~ ') as record', path
+  ) -%}
 {%- endmacro %}
 
 

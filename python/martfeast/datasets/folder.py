@@ -1,0 +1,85 @@
+"""Datasets on disk: where they are, their records, and whether they are as they were written."""
+
+import hashlib
+from pathlib import Path
+
+from martfeast.datasets.record import DatasetRecord
+from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.problems import DeclarationError, refusal
+from martfeast.records import RecordError
+
+DATA, RECORD, CARD, CROISSANT = "data.parquet", "dataset.json", "card.html", "croissant.json"
+
+
+def datasets_path(artifacts: Artifacts) -> Path:
+    """Return the folder for datasets: variable ``datasets_path``, or beside what is published."""
+    named = artifacts.settings.get("datasets_path") or artifacts.published_path.parent / "datasets"
+    return (artifacts.project_dir / str(named)).resolve()
+
+
+def find_datasets(folder: Path) -> list[tuple[Path, DatasetRecord]]:
+    """Return the datasets of an exposure, by number: each with its folder and its record.
+
+    Those of an older martfeast, in a format that is no longer read, stay where they are and are
+    passed over.
+
+    Raises:
+        DeclarationError: a record is damaged, edited, or of a newer martfeast.
+
+    """
+    found = []
+    for path in folder.glob(f"[0-9]*/{RECORD}"):
+        if path.parent.name.isdecimal():
+            try:
+                found.append((path.parent, DatasetRecord.read(path)))
+            except RecordError as error:
+                if not error.is_older:
+                    raise _refusal(path, error) from None
+            except FileNotFoundError:
+                continue  # removed since it was listed
+    return sorted(found, key=lambda pair: pair[1].number)
+
+
+def read_record(path: Path) -> DatasetRecord:
+    """Return a dataset's record from its dataset.json.
+
+    Raises:
+        DeclarationError: it is damaged, edited, or of another format.
+
+    """
+    try:
+        return DatasetRecord.read(path)
+    except (RecordError, FileNotFoundError) as error:
+        raise _refusal(path, error) from None
+
+
+def _refusal(path: Path, error: Exception) -> DeclarationError:
+    fix = f"Remove {path.parent}; what is asked for again is built anew, with the same bytes."
+    if isinstance(error, RecordError) and error.is_newer:
+        fix = "Use the martfeast that wrote it."
+    return refusal(
+        str(path), "dataset-damaged", f"This record of a dataset cannot be used: {error}.", fix
+    )
+
+
+def verify(path: Path, record: DatasetRecord) -> None:
+    """Insist that a dataset's file is the one that was written.
+
+    Raises:
+        DeclarationError: it is not.
+
+    """
+    data = path / DATA
+    if not data.exists() or file_sha256(data) != record.file.sha256:
+        raise refusal(
+            str(path),
+            "dataset-damaged",
+            f"{data} is not the file that was written.",
+            f"Remove {path}; what is asked for again is built anew, with the same bytes.",
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

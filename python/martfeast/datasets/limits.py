@@ -1,0 +1,66 @@
+"""What a user of a dataset should know before trusting it, from what was measured."""
+
+from collections.abc import Iterator
+
+from martfeast.datasets.record import ColumnFacts, GroupFacts, LabelAudit, SplitDrift
+
+
+def find_limits(
+    audit: LabelAudit,
+    groups: list[GroupFacts],
+    drift: SplitDrift | None,
+    columns: list[ColumnFacts],
+) -> list[str]:
+    """Return limits as sentences; none if nothing measured is a reason for caution."""
+    return [
+        *_of_labels(audit),
+        *(sentence for group in groups for sentence in _of_group(group, audit)),
+        *_of_time(audit, drift),
+        *_of_columns(columns),
+    ]
+
+
+def _of_labels(audit: LabelAudit) -> Iterator[str]:
+    missing = audit.rows - audit.labelled
+    if missing:
+        reasons = ", ".join(f"{one.rows:,} {one.reason}" for one in audit.reasons)
+        yield (
+            f"{missing:,} of {audit.rows:,} rows ({missing / audit.rows:.1%}) have no label"
+            f" ({reasons}). What is learned from labels says nothing of them."
+        )
+
+
+def _of_group(group: GroupFacts, audit: LabelAudit) -> Iterator[str]:
+    worst = min(group.levels, key=lambda level: level.labelled_share)
+    if worst.labelled_share < audit.labelled / audit.rows - 0.02:
+        yield (
+            f"Rows of {group.group} {worst.level} are labelled least:"
+            f" {worst.labelled_share:.1%}, against {audit.labelled / audit.rows:.1%} of all."
+        )
+    small = [level.level for level in group.levels if level.is_small]
+    if small:
+        yield f"Too few rows to judge {group.group}: {', '.join(small)}."
+
+
+def _of_time(audit: LabelAudit, drift: SplitDrift | None) -> Iterator[str]:
+    rates = [one.base_rate for one in audit.periods if one.base_rate is not None]
+    if len(rates) > 1:
+        what, form = ("base rate", ".1%") if audit.is_share else ("mean of the label", ".4g")
+        yield (
+            f"The {what} moves between {min(rates):{form}} and {max(rates):{form}} from period to"
+            " period: what holds in one need not hold in the next."
+        )
+    features = drift.features if drift else []
+    drifting = [feature.column for feature in features if feature.verdict == "different"]
+    if drifting:
+        yield f"Distributed otherwise in test than in train: {', '.join(drifting)}."
+
+
+def _of_columns(columns: list[ColumnFacts]) -> Iterator[str]:
+    features = [column for column in columns if column.role == "feature"]
+    empty = [column.name for column in features if column.missing_share == 1]
+    if empty:
+        yield f"Empty in every row: {', '.join(empty)}."
+    sparse = [column.name for column in features if 0.2 < column.missing_share < 1]
+    if sparse:
+        yield f"Missing in more than a fifth of the rows: {', '.join(sparse)}."

@@ -1,0 +1,252 @@
+"""The record of a dataset: all that is known of it, typed, as ``dataset.json`` has it."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from martfeast.records import Record
+
+
+class Part(BaseModel):
+    """A part of the record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class About(Part):
+    """What the exposure says of a dataset, for people. license: a URL, or empty."""
+
+    title: str
+    description: str
+    owner: str
+    maturity: str
+    url: str
+    license: str
+    personal_information: str
+
+
+class MartState(Part):
+    """A published version of a mart that a dataset is made of."""
+
+    mart: str
+    model: str
+    version: str
+    content_hash: str
+    code_checksum: str
+    rows: int
+    is_label_mart: bool
+
+
+class RegistryState(Part):
+    """What Feast's registry held of the feature service."""
+
+    project: str
+    feature_service: str
+    checksum: str
+
+
+class Inputs(Part):
+    """All that the rows of a dataset follow from: the same inputs give the same bytes.
+
+    Moments are ISO 8601, UTC. label: the label mart and its column, joined by a dot.
+    unlabelled: keep or leave-out. features: by mart. software: versions by name.
+    """
+
+    exposure: str
+    label: str
+    from_: str = Field(alias="from")
+    until: str
+    as_of: str
+    test_from: str | None
+    unlabelled: str
+    groups: list[str]
+    features: dict[str, list[str]]
+    marts: list[MartState]
+    registry: RegistryState
+    offline_store: str
+    software: dict[str, str]
+    about: About
+
+
+class LabelFacts(Part):
+    """The label: its columns in the file. missing_reason: None where no such column is kept."""
+
+    mart: str
+    column: str
+    description: str
+    type: str
+    known_at: str
+    asked_at: str
+    missing_reason: str | None
+
+
+class DataFile(Part):
+    """The Parquet file, beside the record."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class Step(Part):
+    """A step from the label mart to the file: rows after it, and those left out, by reason."""
+
+    step: str
+    rows: int
+    left_out: dict[str, int]
+
+
+class ColumnPath(Part):
+    """Sources and models that a column comes through, each after what it is built on."""
+
+    sources: list[str]
+    models: list[str]
+
+
+class ColumnFacts(Part):
+    """A column of the file: what it is, where it comes from, and what was measured.
+
+    role: such as feature, label or entity. missing_share: 0 to 1. minimum, mean, maximum: of what
+    is there, finite numbers only; texts and times as text. distinct: values, about.
+    """
+
+    name: str
+    role: str
+    type: str
+    description: str
+    mart: str | None
+    entity: str | None
+    path: ColumnPath
+    missing_share: float
+    minimum: int | float | str | None
+    mean: float | None
+    maximum: int | float | str | None
+    distinct: int
+
+
+class Period(Part):
+    """A month or a day of the moment asked."""
+
+    period: str
+    rows: int
+    labelled: int
+    base_rate: float | None
+
+
+class MissingReason(Part):
+    """A reason why rows have no label, with the number of rows."""
+
+    reason: str
+    rows: int
+
+
+class Maturity(Part):
+    """From the moment asked to the moment the label was known, in minutes."""
+
+    median: float
+    p95: float
+
+
+class LabelAudit(Part):
+    """How well the label covers the rows asked for. base_rate: the mean of the label.
+
+    is_share: whether all labels are 0 or 1, so that the mean is a share.
+    """
+
+    rows: int
+    labelled: int
+    base_rate: float | None
+    is_share: bool
+    periods: list[Period]
+    reasons: list[MissingReason]
+    maturity_minutes: Maturity | None
+
+
+class Level(Part):
+    """A level of a group column, in the dataset and in the rows asked for.
+
+    Shares are 0 to 1, with the ends of their 95% intervals. is_small: too few rows to judge.
+    """
+
+    level: str
+    population_rows: int
+    rows: int
+    population_share: float
+    share: float
+    share_low: float
+    share_high: float
+    standardized_difference: float
+    labelled_share: float
+    base_rate: float | None
+    base_rate_low: float | None
+    base_rate_high: float | None
+    is_small: bool
+
+
+class GroupFacts(Part):
+    """A group column: how the dataset's rows are spread over its levels, against those asked for.
+
+    psi: the population stability index, with the ends of its 95% interval. verdict: it in a word.
+    """
+
+    group: str
+    description: str
+    psi: float
+    psi_low: float
+    psi_high: float
+    verdict: str
+    levels: list[Level]
+
+
+class FeatureDrift(Part):
+    """How a feature is distributed in two parts. missing_shares: of each, 0 to 1."""
+
+    column: str
+    psi: float
+    standardized_difference: float | None
+    missing_shares: tuple[float, float]
+    verdict: str
+
+
+class SplitDrift(Part):
+    """How features drift from the train rows to the test rows. rows: of each part."""
+
+    between: tuple[str, str]
+    rows: tuple[int, int]
+    threshold: float
+    features: list[FeatureDrift]
+
+
+class DatasetRecord(Record):
+    """A dataset: what it is made of, what it holds, and what was measured.
+
+    number: its version, never used twice. created_at: UTC. limits: what to know before using it.
+    changes: since the version before, as sentences.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    number: int
+    saved_dataset: str
+    created_at: str
+    label: LabelFacts
+    inputs: Inputs
+    file: DataFile
+    steps: list[Step]
+    columns: list[ColumnFacts]
+    label_audit: LabelAudit
+    groups: list[GroupFacts]
+    drift: SplitDrift | None
+    limits: list[str]
+    changes: list[str]
+
+    @property
+    def name(self) -> str:
+        """The exposure that it is the dataset of."""
+        return self.inputs.exposure
+
+    @property
+    def about(self) -> About:
+        """What the exposure says of it, for people."""
+        return self.inputs.about

@@ -1,0 +1,104 @@
+"""Criteria of history: do feature history, versions and sharing work."""
+
+from collections.abc import Iterator
+
+from martfeast.declaration.declared import Exposure, FeatureMart, Mart
+from martfeast.gate.criterion import HISTORY, Criterion, Finding, some
+from martfeast.gate.evidence import Evidence
+from martfeast.published.release import column_differences
+
+
+def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    verdict = evidence.verdict(mart)
+    version = verdict.version
+    if version is None:
+        why = f": {some(verdict.held_back)}" if verdict.held_back else ""
+        message = f"No version of it is published{why}."
+        yield Finding(message, "Run `dbt build` and mend what it holds back.", mart.place)
+        return
+    changed = evidence.changed_since(mart, version.lineage)
+    if changed:
+        why = f" ({some(verdict.held_back)})" if verdict.held_back else ""
+        yield Finding(
+            f"The code of {some(changed)} has changed since version {version.name} was"
+            f" published{why}.",
+            "Run `dbt build`.",
+            mart.place,
+        )
+        return
+    contract = {column.name: column.type for column in mart.columns}
+    differences = column_differences(version.path, contract)
+    if differences:
+        fix = "Remove the file if it is there, then run `dbt build`: it publishes the mart anew."
+        yield Finding(f"{differences}.", fix, mart.place)
+
+
+def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    if not isinstance(mart, FeatureMart):
+        return
+    exposures = evidence.project.declaration.exposures
+    for service, views in evidence.registered.services.items():
+        exposure = exposures.get(service)
+        changes = _changes(evidence, mart, views.get(mart.name), exposure)
+        if changes and exposure is None:
+            yield Finding(
+                f"Exposure '{service}' is registered with it and gone from dbt, and"
+                f" {some(changes)}.",
+                "Put the exposure back; or, if nobody uses it, apply its removal before this one.",
+                mart.place,
+            )
+        elif changes:
+            yield Finding(
+                f"Exposure '{service}' uses what is registered, and {some(changes)}.",
+                "Leave this model as it is and make the change in a new model version"
+                " (versions: in its YAML), which the exposure can move to.",
+                mart.place,
+            )
+
+
+def _changes(
+    evidence: Evidence,
+    mart: FeatureMart,
+    registered: dict[str, str] | None,
+    exposure: Exposure | None,
+) -> list[str]:
+    """Return how a mart differs from what a service has registered of it, as words.
+
+    registered: the type of each of its features; None if the service has none of it.
+    """
+    used = exposure.features_by_mart.get(mart.name) if exposure else list(registered or {})
+    if registered is None or used is None:
+        return []
+    types = {column.name: str(column.type) for column in mart.columns}
+    takes_all = exposure is None or mart.name in exposure.takes_all_of
+    changes = []
+    for name, type_ in registered.items():
+        if name not in mart.features:
+            if takes_all or name in used:
+                changes.append(f"feature {name} is gone")
+        elif name in used and types[name] != type_:
+            changes.append(f"feature {name} was {type_} and is {types[name]}")
+    keys = {name: types[name] for name in mart.entity_columns}
+    before = evidence.registered.keys.get(mart.name, keys)
+    if before != keys:
+        changes.append(f"its keys were {_pairs(before)} and are {_pairs(keys)}")
+    return changes
+
+
+def _pairs(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {type_}" for name, type_ in sorted(values.items()))
+
+
+PUBLISHED = Criterion(
+    "published",
+    HISTORY,
+    "A version is published that the code as it is now made, with the contract's columns.",
+    _published,
+    is_fixed=True,
+)
+SCHEMA_COMPATIBLE = Criterion(
+    "schema_compatible",
+    HISTORY,
+    "It still has every feature that a registered exposure uses, with its type.",
+    _schema_compatible,
+)

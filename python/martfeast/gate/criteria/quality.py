@@ -1,0 +1,182 @@
+"""Criteria of quality: is the data good enough for feature engineering."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from martfeast.declaration.declared import LabelMart, Mart
+from martfeast.from_dbt.checksums import code_checksum
+from martfeast.from_dbt.node import GenericTest, Source, Test, UnitTest
+from martfeast.gate.criterion import GOOD_ENOUGH, Criterion, Finding, some
+from martfeast.gate.evidence import Evidence
+from martfeast.published.release import PublishedVersion
+
+# Generic tests that say that columns are unique together, with the argument that names the columns.
+UNIQUENESS_TESTS = {
+    "unique": "column_name",
+    "unique_grain": "columns",
+    "unique_combination_of_columns": "combination_of_columns",
+    "expect_compound_columns_to_be_unique": "column_list",
+}
+
+
+def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[GenericTest]:
+    """Yield the mart's own generic tests that any row at all can fail."""
+    for test in evidence.graph.generic_tests_on(mart.unique_id):
+        if test.generic and test.sees_every_row:
+            yield test.generic
+
+
+def _unique_columns(evidence: Evidence, mart: Mart) -> list[set[str]]:
+    """Return the sets of columns that a test says are unique together.
+
+    They are dbt's own on one column, and those of packages on several. In lower case.
+    """
+    found = []
+    for test in _tests_on(evidence, mart):
+        columns = test.arguments.get(UNIQUENESS_TESTS.get(test.name, ""))
+        if columns:
+            listed = columns if isinstance(columns, list) else [columns]
+            found.append({str(column).lower() for column in listed})
+    return found
+
+
+def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    grain = {name.lower() for name in (*mart.entity_columns, mart.timestamp, mart.created)}
+    if not any(columns <= grain for columns in _unique_columns(evidence, mart)):
+        keys = ", ".join([*mart.entity_columns, mart.timestamp])
+        yield Finding(
+            "No test of severity error says that a key and moment have one row.",
+            f"Add the test martfeast.unique_grain over [{keys}] or over some of them.",
+            mart.place,
+        )
+
+
+def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
+    """Return the columns that a test or an enforced constraint keeps from null, in lower case."""
+    model = evidence.model(mart)
+    safe = {
+        str(test.arguments.get("column_name")).lower()
+        for test in _tests_on(evidence, mart)
+        if test.name == "not_null"
+    }
+    is_table = model.config.materialized in ("table", "incremental")
+    if is_table and model.config.is_contract_enforced:
+        kinds = ("not_null", "primary_key")
+        for column in model.columns.values():
+            if any(constraint.type in kinds for constraint in column.constraints or ()):
+                safe.add(column.name.lower())
+        for constraint in model.constraints or ():
+            if constraint.type in kinds:
+                safe.update(name.lower() for name in constraint.columns)
+    return safe
+
+
+def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    safe = _never_null(evidence, mart)
+    needed = [*mart.entity_columns, mart.timestamp]
+    if isinstance(mart, LabelMart):
+        # A spine may lack a key that is not its grain: that row then has no features from there.
+        grain = set().union(*_unique_columns(evidence, mart))
+        needed = [name for name in needed if name.lower() in grain or name == mart.timestamp]
+    nullable = [name for name in needed if name and name.lower() not in safe]
+    if nullable:
+        yield Finding(
+            f"{', '.join(nullable)} may be null, and no row can be looked up by a null.",
+            "Add the test not_null, or the constraint, to each of them.",
+            mart.place.at(("columns", nullable[0])),
+        )
+
+
+def _has_passed(evidence: Evidence, test: Test | UnitTest, version: PublishedVersion) -> bool:
+    status, checksum = version.tests.get(test.unique_id, ("", None))
+    if isinstance(test, Test):
+        is_same = checksum == code_checksum(evidence.graph, test.unique_id)
+        return status in ("pass", "warn") and is_same
+    return status == "pass"  # dbt shows hooks no checksum of a unit test
+
+
+def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    verdict = evidence.verdict(mart)
+    version = verdict.version
+    if version is None or evidence.changed_since(mart, version.lineage):
+        return  # which is what `published` is about
+    if verdict.held_back:
+        yield Finding(
+            f"Its present rows were held back: {some(verdict.held_back)}."
+            f" Version {version.name} stays published.",
+            "Mend the data or the model, then run `dbt build`.",
+            mart.place,
+        )
+        return
+    missing = [
+        test.name
+        for test in evidence.graph.tests_of(evidence.lineage(mart))
+        if test.blocks and not _has_passed(evidence, test, version)
+    ]
+    if missing:
+        yield Finding(
+            f"Version {version.name} has not passed {some(sorted(missing))}.",
+            "Run `dbt build`.",
+            mart.place,
+        )
+
+
+def _sources_fresh(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    sources = evidence.graph.sources
+    for unique_id in sorted(set(evidence.lineage(mart)) & set(sources)):
+        yield from _source_fresh(evidence, mart, sources[unique_id])
+
+
+def _source_fresh(evidence: Evidence, mart: Mart, source: Source) -> Iterator[Finding]:
+    version = evidence.verdict(mart).version
+    limit = source.freshness.error_after if source.freshness else None
+    says_when = source.loaded_at_field or source.loaded_at_query
+    if limit is None or not limit.count or not limit.period or not says_when:
+        yield Finding(
+            f"Source {source.alias} does not say how fresh it must be.",
+            "Give it loaded_at_field and freshness: {error_after: ...} under config.",
+            evidence.project.artifacts.place(source),
+        )
+        return
+    if version is None:
+        return
+    loaded_at = version.sources.get(source.unique_id)
+    if loaded_at is None:
+        message = f"Version {version.name} does not say when source {source.alias} was loaded."
+        yield Finding(message, "Load it, then run `dbt build`.", mart.place)
+        return
+    allowed = timedelta(**{f"{limit.period}s": limit.count})
+    if evidence.now.replace(tzinfo=None) - loaded_at > allowed:
+        yield Finding(
+            f"Source {source.alias} was loaded at {loaded_at:%Y-%m-%d %H:%M} UTC,"
+            f" more than {limit.count} {limit.period}s ago.",
+            "Load it, then run `dbt build`.",
+            mart.place,
+        )
+
+
+GRAIN_TESTED_UNIQUE = Criterion(
+    "grain_tested_unique",
+    GOOD_ENOUGH,
+    "A test says that there is one row for a key and a moment.",
+    _grain_tested_unique,
+)
+KEYS_NOT_NULL = Criterion(
+    "keys_not_null",
+    GOOD_ENOUGH,
+    "Keys and timestamp are never null.",
+    _keys_not_null,
+)
+TESTS_PASSED = Criterion(
+    "tests_passed",
+    GOOD_ENOUGH,
+    "Every test of severity error on the mart and its ancestors passed on its present rows,"
+    " and they are the published version.",
+    _tests_passed,
+)
+SOURCES_FRESH = Criterion(
+    "sources_fresh",
+    GOOD_ENOUGH,
+    "The sources under it are as fresh as they must be.",
+    _sources_fresh,
+)

@@ -1,0 +1,113 @@
+"""Criteria of truth: does it represent ground truth."""
+
+from collections.abc import Iterator
+
+from martfeast.declaration.declared import LabelMart, Mart
+from martfeast.declaration.keys import FEAST
+from martfeast.from_dbt.node import Model, feast_meta
+from martfeast.gate.criterion import TRUTH, Criterion, Finding, some
+from martfeast.gate.evidence import Evidence
+
+# Generic tests that audit a label.
+LABEL_AUDITS = ("label_coverage", "label_base_rate")
+
+
+def _knowledge_time_declared(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    declared = evidence.model(mart).config.event_time
+    if mart.known_at and declared != mart.known_at:
+        is_label_mart = isinstance(mart, LabelMart)
+        what = "the label became known" if is_label_mart else "a row's features became known"
+        yield Finding(
+            f"event_time is {declared or 'not set'}, and must be {mart.known_at}: when {what}.",
+            f"Set event_time: {mart.known_at} under config.",
+            mart.place.at("config"),
+        )
+
+
+def _no_label_upstream(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    if isinstance(mart, LabelMart):
+        return
+    for unique_id in sorted(set(evidence.lineage(mart)) - {mart.unique_id}):
+        node = evidence.graph.relation(unique_id)
+        _, value = feast_meta(node)
+        if isinstance(node, Model) and isinstance(value, dict) and "label" in value:
+            yield Finding(
+                f"It is built on label mart '{node.alias}', so it knows what is to be predicted.",
+                "Build it on what the label mart is built on.",
+                mart.place,
+            )
+
+
+def _label_audited(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    if not isinstance(mart, LabelMart):
+        return
+    if not mart.label.groups:
+        yield Finding(
+            "Its label names no groups, so nobody would see whom it leaves out.",
+            "Add groups: [<column>, ...] under label: columns that divide the rows.",
+            mart.place.at(*FEAST, "label"),
+        )
+    tests = evidence.graph.generic_tests_on(mart.unique_id)
+    names = {test.generic.name for test in tests if test.generic}
+    missing = [f"martfeast.{name}" for name in LABEL_AUDITS if name not in names]
+    if missing:
+        yield Finding(
+            "No thresholds are set for its coverage and base rate.",
+            f"Add {' and '.join(missing)} to the tests of column {mart.label.column}.",
+            mart.place.at(("columns", mart.label.column)),
+        )
+
+
+def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    version = evidence.verdict(mart).version
+    if version is None or evidence.changed_since(mart, version.lineage):
+        return  # which is what `published` is about
+    if any(_knowledge_time_declared(evidence, mart)):
+        return  # it comes first
+    record = evidence.replays.get(mart.unique_id)
+    fix = "Run `martfeast replay`."
+    if record is None:
+        yield Finding("No replay has shown that it never knew the future.", fix, mart.place)
+        return
+    artifacts = evidence.project.artifacts
+    changed = [
+        unique_id.split(".", 2)[2]
+        for unique_id in sorted(evidence.lineage(mart))
+        if evidence.graph.relation(unique_id).config.materialized != "ephemeral"
+        and record.lineage.get(unique_id) != artifacts.replay_checksum(unique_id)
+    ]
+    if changed:
+        message = (
+            f"Code, knowledge time or variables of {some(changed)} have changed since it was"
+            " replayed."
+        )
+        yield Finding(message, fix, mart.place)
+    elif record.failure:
+        fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."
+        yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)
+
+
+KNOWLEDGE_TIME_DECLARED = Criterion(
+    "knowledge_time_declared",
+    TRUTH,
+    "Its event_time is the column that says when a row became known.",
+    _knowledge_time_declared,
+)
+NO_LABEL_UPSTREAM = Criterion(
+    "no_label_upstream",
+    TRUTH,
+    "It does not depend on a label mart.",
+    _no_label_upstream,
+)
+LABEL_AUDITED = Criterion(
+    "label_audited",
+    TRUTH,
+    "A label mart names groups, and has tests of its coverage and base rate.",
+    _label_audited,
+)
+REPLAYED = Criterion(
+    "replayed",
+    TRUTH,
+    "Built again as of past moments, by its present code, it never knew the future.",
+    _replayed,
+)

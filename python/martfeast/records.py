@@ -1,0 +1,86 @@
+"""Records on disk: JSON files that are typed, versioned, and noticed when somebody edits them."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from martfeast.files import replaced
+
+_CHECKSUM = re.compile(r'^\{\s*"checksum":\s*"([0-9a-f]{64})",\s*')
+
+
+class RecordError(Exception):
+    """A record cannot be used; the message says why, without the path.
+
+    is_newer, is_older: whether another version of martfeast wrote it, in a format of its own.
+    """
+
+    def __init__(self, message: str, is_newer: bool = False, is_older: bool = False) -> None:
+        super().__init__(message)
+        self.is_newer = is_newer
+        self.is_older = is_older
+
+
+class Record(BaseModel):
+    """A JSON file: the SHA-256 of what follows, the version of the format, and the fields.
+
+    Subclasses are the only readers and writers of their files. FORMAT counts up by one with every
+    change after which an older reader would misread a file, or a newer reader an old one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    FORMAT: ClassVar[int]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the record in a file.
+
+        Raises:
+            FileNotFoundError: there is no file.
+            RecordError: it is not whole, not as it was written, or of another format.
+
+        """
+        try:
+            text = path.read_bytes().decode("utf-8").strip()
+            content = json.loads(text)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, RecursionError) as error:
+            raise RecordError(f"it is cut off or no JSON: {error}") from None
+        format_ = content.get("format") if isinstance(content, dict) else None
+        if format_ != cls.FORMAT:
+            is_newer = isinstance(format_, int) and format_ > cls.FORMAT
+            is_older = isinstance(format_, int) and format_ < cls.FORMAT
+            age = "a newer" if is_newer else "an older" if is_older else "no known"
+            raise RecordError(
+                f"it has format {format_}, of {age} martfeast; this one reads {cls.FORMAT}",
+                is_newer,
+                is_older,
+            )
+        checksum = _CHECKSUM.match(text)
+        if checksum is None or checksum[1] != _sha256("{" + text[checksum.end() :]):
+            raise RecordError("it was edited after it was written")
+        del content["checksum"], content["format"]
+        try:
+            return cls.model_validate(content, context={"folder": path.parent})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RecordError(f"{where}: {first['msg'].lower()}") from None
+
+    def write(self, path: Path) -> None:
+        """Write the record to a file, in one rename."""
+        content = {"format": self.FORMAT, **self.model_dump(mode="json", by_alias=True)}
+        text = json.dumps(content, indent=2, allow_nan=False)
+        with replaced(path) as new:
+            new.write_text(
+                f'{{\n  "checksum": "{_sha256("{" + text[1:].lstrip())}",\n  {text[1:].lstrip()}\n'
+            )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

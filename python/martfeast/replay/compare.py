@@ -1,0 +1,178 @@
+"""Compares a mart, as built again, with what is published of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from martfeast.declaration.declared import LabelMart, Mart
+from martfeast.engines.duckdb import parquet_rows, quoted, timestamp
+from martfeast.replay.scratch import Cut, Scratch
+
+EXAMPLES = 3
+# Sums of doubles differ in the last digits with the order of addition: relative to the value, and
+# to the largest value of the column, beside which it may have been small.
+TOLERANCE, COLUMN_TOLERANCE = 1e-9, 1e-13
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a mart's rows up to a cut differ from what is published.
+
+    compared: rows on both sides. missing: published rows that the replay lacks; extra: the reverse.
+    changed: by column, rows with another value. examples: of them, as words.
+    late: the relations whose later facts make the difference, each with its file.
+    """
+
+    mart: str
+    cut: Cut
+    compared: int
+    missing: int
+    extra: int
+    changed: dict[str, int]
+    examples: list[str]
+    late: list[str] = field(default_factory=list)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is no difference."""
+        return not (self.missing or self.extra or self.changed)
+
+
+def typed_columns(mart: Mart) -> str:
+    """Return SQL of a mart's own columns, cast to the types of its contract."""
+    return ", ".join(
+        f"cast({quoted(column.name)} as {column.data_type}) as {quoted(column.name)}"
+        for column in mart.columns
+        if column.name != mart.created
+    )
+
+
+def compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
+    """Compare a mart, as built last, with what is published of it, up to a cut."""
+    relation = scratch.lineage.relations[mart.unique_id]
+    time = quoted(mart.timestamp)
+    up_to = f"{time} <= {timestamp(cut.at)}" if cut else "true"
+    columns = [column.name for column in mart.columns if column.name != mart.created]
+    names = ", ".join(map(quoted, columns))
+    then = f"select {typed_columns(mart)} from {scratch.table(relation)} where {up_to}"
+    today = f"select {names} from {parquet_rows(mart.path)} where {up_to}"
+    if isinstance(mart, LabelMart) and cut is not None:
+        today = _labels_known_by(mart, columns, cut, today)
+        is_withheld = cut.perturbation == "withheld"
+        then = _labels_known_by(mart, columns, cut, then, only_reasons=is_withheld)
+    run = scratch.connection.execute
+    digest = f"count(*), sum(hash({names})::hugeint)"
+    (then_rows, then_hash), (today_rows, today_hash) = (
+        run(f"select {digest} from ({rows})").fetchall()[0] for rows in (then, today)
+    )
+    cut = cut or Cut(datetime.max, "everything")
+    if (then_rows, then_hash) == (today_rows, today_hash):
+        return Difference(mart.name, cut, today_rows, 0, 0, {}, [])
+    return _differences(run, mart, cut, columns, then, today)
+
+
+def _labels_known_by(
+    mart: LabelMart, columns: list[str], cut: Cut, rows: str, only_reasons: bool = False
+) -> str:
+    """Return SQL of label rows with what was known of the labels by a cut.
+
+    only_reasons: leave label and time as they are, so that one that is there too early shows.
+    """
+    known = f"{quoted(mart.label.known_at)} <= {timestamp(cut.at)}"
+    hidden = [] if only_reasons else [mart.label.column, mart.label.known_at]
+    if mart.label.missing_reason:  # before a label is known there is another reason, or none
+        hidden.append(mart.label.missing_reason)
+    selected = ", ".join(
+        f"case when {known} then {quoted(name)} end as {quoted(name)}"
+        if name in hidden
+        else quoted(name)
+        for name in columns
+    )
+    return f"select {selected} from ({rows})"
+
+
+def _differences(
+    run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
+) -> Difference:
+    keys = [*mart.entity_columns, mart.timestamp]
+    others = [name for name in columns if name not in keys]
+    run(_pairs_sql(mart, keys, others, then, today))
+    counts = ", ".join(f"count(*) filter (differs_{n})" for n in range(len(others)))
+    both, missing, extra, *changed = run(
+        "select count(*) filter (is_in_both), count(*) filter (is_replayed is null),"
+        f" count(*) filter (is_today is null){', ' * bool(others)}{counts} from pairs"
+    ).fetchall()[0]
+    by_column = {name: n for name, n in zip(others, changed, strict=True) if n}
+    examples = _examples(run, keys, others, by_column)
+    return Difference(mart.name, cut, both, missing, extra, by_column, examples)
+
+
+def _pairs_sql(mart: Mart, keys: list[str], others: list[str], then: str, today: str) -> str:
+    """Return SQL that makes the table pairs: rows of today beside those of the replay, by key.
+
+    Keys are called key_0, key_1 ...; other columns today_0 and replay_0, and whether they differ in
+    a row that is on both sides differs_0.
+    """
+    doubles = {c.name for c in mart.columns if c.data_type.lower() in ("double", "float", "real")}
+    selected = [
+        f"coalesce(today.{quoted(k)}, replay.{quoted(k)}) as key_{n}" for n, k in enumerate(keys)
+    ]
+    for n, name in enumerate(others):
+        a, b = f"today.{quoted(name)}", f"replay.{quoted(name)}"
+        differs = f"{a} is distinct from {b}"
+        if name in doubles:
+            near = (
+                f"abs({a} - {b}) <= greatest({TOLERANCE} * abs({a}),"
+                f" {COLUMN_TOLERANCE} * max(abs({a})) over ())"
+            )
+            differs = f"{differs} and coalesce(not {near}, true)"
+        selected += [
+            f"{a} as today_{n}",
+            f"{b} as replay_{n}",
+            f"is_in_both and {differs} as differs_{n}",
+        ]
+    on = " and ".join(f"today.{quoted(k)} is not distinct from replay.{quoted(k)}" for k in keys)
+    return (
+        "create or replace temp table pairs as select today.is_row and replay.is_row as is_in_both,"
+        f" today.is_row as is_today, replay.is_row as is_replayed, {', '.join(selected)}"
+        f" from (select *, true as is_row from ({today})) as today"
+        f" full join (select *, true as is_row from ({then})) as replay on {on}"
+    )
+
+
+def _examples(
+    run: Callable[[str], Any], keys: list[str], others: list[str], changed: dict[str, int]
+) -> list[str]:
+    """Return a few of the rows in the table pairs that differ, as words."""
+    examples = []
+    key_names = ", ".join(f"key_{n}" for n in range(len(keys)))
+    for condition, words in (
+        ("is_replayed is null", "is published, and could not be known"),
+        ("is_today is null", "was known, and is not published"),
+    ):
+        sql = f"select {key_names} from pairs where {condition} order by all limit {EXAMPLES}"
+        examples += [f"{_row(keys, row)} {words}" for row in run(sql).fetchall()]
+    for name in changed:
+        n = others.index(name)
+        sql = (
+            f"select {key_names}, today_{n}, replay_{n} from pairs where differs_{n}"
+            f" order by key_{len(keys) - 1} limit {EXAMPLES}"
+        )
+        examples += [
+            f"{_row(keys, row)}: {name} is {row[-2]}, and was {row[-1]}"
+            for row in run(sql).fetchall()
+        ]
+    return examples
+
+
+def _row(keys: list[str], values: tuple[Any, ...]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=False))
+
+
+def in_words(difference: Difference) -> str:
+    """Return how a mart's rows differ, in a few words."""
+    parts = [f"{difference.missing} rows missing"] * bool(difference.missing)
+    parts += [f"{difference.extra} rows extra"] * bool(difference.extra)
+    parts += [f"{name} changed in {n} rows" for name, n in difference.changed.items()]
+    return "; ".join(parts)

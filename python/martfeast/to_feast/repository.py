@@ -1,0 +1,76 @@
+"""Feast feature repos: what their settings say, and what their registries hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore
+from feast.repo_config import load_repo_config
+
+from martfeast.gate.evidence import Registered
+from martfeast.problems import refusal
+
+
+@dataclass(frozen=True)
+class FeatureRepo:
+    """A Feast feature repo: its folder, and its feature_store.yaml, both absolute."""
+
+    path: Path
+    yaml_file: Path
+
+    @property
+    def registry_path(self) -> Path | None:
+        """The file of a local file registry, absolute; None for another kind of registry."""
+        registry = load_repo_config(self.path, self.yaml_file).registry
+        if registry.registry_type != "file" or "://" in str(registry.path):
+            return None
+        return self.path / str(registry.path)
+
+    @property
+    def offline_store(self) -> dict[str, Any]:
+        """The settings of its offline store."""
+        settings = load_repo_config(self.path, self.yaml_file).offline_store
+        return dict(settings) if isinstance(settings, dict) else settings.model_dump()
+
+    def read_registered(self) -> Registered:
+        """Return what the registry holds; nothing if there is none yet.
+
+        Raises:
+            DeclarationError: feature_store.yaml cannot be used.
+
+        """
+        try:
+            return self._read_registered()
+        except Exception as error:  # whatever Feast raises for settings that it cannot use
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise refusal(
+                "feature store",
+                "feature-store-unusable",
+                f"{self.yaml_file} cannot be used: {type(error).__name__}: {reason}.",
+                "Correct it; `feast configuration` reads it too.",
+            ) from error
+
+    def _read_registered(self) -> Registered:
+        path = self.registry_path
+        if path is not None and not path.exists():  # opening the store would create it
+            return Registered()
+        store = FeatureStore(str(self.path), fs_yaml_file=self.yaml_file)
+        services = {
+            service.name: {
+                projection.name: {field.name: str(field.dtype) for field in projection.features}
+                for projection in service.feature_view_projections
+            }
+            for service in store.list_feature_services()
+        }
+        keys = {
+            view.name: {field.name: str(field.dtype) for field in view.entity_columns}
+            for view in store.list_feature_views()
+        }
+        return Registered(services, keys)
+
+    def registry_text(self) -> str:
+        """Return all that the registry holds as one text, to look names up in."""
+        path = self.registry_path
+        if path is not None:
+            return path.read_bytes().decode("latin-1") if path.exists() else ""
+        return str(FeatureStore(str(self.path), fs_yaml_file=self.yaml_file).registry.proto())
