@@ -74,11 +74,12 @@ docs: land ## The dbt docs site as one file, target/static_index.html
 	@$(MAKE) --no-print-directory $(STAMPS)/documented
 
 .PHONY: lint
-lint: install ## sqlfluff, ruff, mypy
+lint: install ## sqlfluff, ruff, mypy, import-linter
 	$(call say,Lint)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/sqlfluff lint models tests/data_tests --disable-progress-bar
 
 .PHONY: browser

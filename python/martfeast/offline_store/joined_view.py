@@ -206,10 +206,11 @@ class JoinedView:
         return rows
 
 
-def check_names_are_unique(names: list[str], views: list[JoinedView]) -> None:
-    """Raise OfflineDataError if two columns of the result would have one name."""
-    taken = dict.fromkeys(names, "a column of the entity frame")
+def check_frame(frame: EntityFrame, views: list[JoinedView]) -> None:
+    """Raise OfflineDataError for a key that is missing, or for two result columns of one name."""
+    taken = dict.fromkeys(frame.columns.types, "a column of the entity frame")
     for view in views:
+        view.check(frame)
         for name in view.outputs:
             if name in taken:
                 raise OfflineDataError(

@@ -43,7 +43,7 @@ from feast.utils import (
 from martfeast.engines.duckdb import copy_to_parquet, quoted
 from martfeast.offline_store.entity_rows import Spine, open_frame
 from martfeast.offline_store.jobs import AsofRetrievalJob, QueryJob
-from martfeast.offline_store.joined_view import JoinedView, check_names_are_unique, frame_from_views
+from martfeast.offline_store.joined_view import JoinedView, check_frame, frame_from_views
 from martfeast.offline_store.source import (
     OfflineDataError,
     connect,
@@ -120,26 +120,17 @@ class DuckDBAsofOfflineStore(OfflineStore):
 
         """
         connection = connect(config)
-        requested = _get_requested_feature_views_to_features_dict(
-            feature_refs,
-            feature_views,
-            _get_requested_on_demand_feature_views(feature_refs, project, registry),
-        )[0]
+        requested = _requested(feature_refs, feature_views, registry, project)
         views = [
             JoinedView.open(connection, config, view, features, full_feature_names, index)
             for index, (view, features) in enumerate(requested.items())
         ]
         if entity_df is None:
-            start, end = compute_non_entity_date_range(
-                feature_views, start_date=start_date, end_date=end_date
-            )
-            frame = frame_from_views(connection, views, start, end)
+            dates = compute_non_entity_date_range(feature_views, start_date, end_date)
+            frame = frame_from_views(connection, views, *dates)
         else:
             frame = open_frame(connection, config, entity_df)
-        for view in views:
-            view.check(frame)
-        check_names_are_unique(list(frame.columns.types), views)
-        demanded = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        check_frame(frame, views)
         return AsofRetrievalJob(
             connection=connection,
             config=config,
@@ -147,7 +138,9 @@ class DuckDBAsofOfflineStore(OfflineStore):
             views=views,
             by_created=filter_by_created_timestamp,
             feature_refs=feature_refs,
-            on_demand_feature_views=demanded,
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                feature_refs, project, registry
+            ),
             full_feature_names=full_feature_names,
         )
 
@@ -244,3 +237,14 @@ class DuckDBAsofOfflineStore(OfflineStore):
             partition_cols=destination.partition_by,
             basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
         )
+
+
+def _requested(
+    feature_refs: list[str], feature_views: list[FeatureView], registry: BaseRegistry, project: str
+) -> dict[FeatureView, list[str]]:
+    """Return the features that are asked for, or that on-demand views need, by view."""
+    demanded = _get_requested_on_demand_feature_views(feature_refs, project, registry)
+    by_view, _ = _get_requested_feature_views_to_features_dict(
+        feature_refs, feature_views, demanded
+    )
+    return dict(by_view)

@@ -73,20 +73,7 @@ def replay_project(
             serving,
             say,
         )
-    by_name = {mart.name: mart for mart in marts}
-    label_upstream = {
-        name: finding.message.rstrip(".")
-        for name, mart in by_name.items()
-        for finding in NO_LABEL_UPSTREAM.check(evidence, mart)
-    }
-    shown = ProjectReplay(
-        replayed,
-        [replace(one, problem=label_upstream.get(one.mart, one.problem)) for one in replayed.marts],
-        {
-            name: warnings(lineage, m.unique_id, artifacts.project_dir)
-            for name, m in by_name.items()
-        },
-    )
+    shown = _add_what_is_read(evidence, marts, lineage, replayed)
     is_evidence = cut_count >= DEFAULT_CUTS and not moments
     write_replays(
         artifacts.published_path, _records(evidence, lineage, replayed, shown, is_evidence)
@@ -114,6 +101,23 @@ def _require_replayable(evidence: Evidence, marts: list[Mart]) -> None:
     ]
     if refused:
         raise DeclarationError(refused)
+
+
+def _add_what_is_read(
+    evidence: Evidence, marts: list[Mart], lineage: Lineage, replayed: Replay
+) -> ProjectReplay:
+    """Add to what was replayed what only reading shows: labels upstream, and blind spots."""
+    label_upstream = {
+        mart.name: finding.message.rstrip(".")
+        for mart in marts
+        for finding in NO_LABEL_UPSTREAM.check(evidence, mart)
+    }
+    folder = evidence.project.artifacts.project_dir
+    return ProjectReplay(
+        replayed,
+        [replace(one, problem=label_upstream.get(one.mart, one.problem)) for one in replayed.marts],
+        {mart.name: warnings(lineage, mart.unique_id, folder) for mart in marts},
+    )
 
 
 def _records(

@@ -15,6 +15,7 @@ from martfeast.datasets.card.wording import (
 )
 from martfeast.datasets.record import (
     ColumnFacts,
+    DataFile,
     DatasetRecord,
     GroupFacts,
     SplitDrift,
@@ -79,17 +80,7 @@ def croissant(record: DatasetRecord) -> Json:
         license=record.about.license or None,
         creators=[mlc.Organization(id=quote(record.about.owner, safe=""), name=record.about.owner)],
         conforms_to=CONFORMS_TO,
-        distribution=[
-            mlc.FileObject(
-                id=file.name,
-                name=file.name,
-                description="All rows and columns of this version, in one file.",
-                content_url=file.name,
-                content_size=f"{file.bytes} B",
-                encoding_formats=[PARQUET],
-                sha256=file.sha256,
-            )
-        ],
+        distribution=[_file(file)],
         record_sets=[
             mlc.RecordSet(
                 id=RECORD_SET,
@@ -119,6 +110,18 @@ def croissant(record: DatasetRecord) -> Json:
     )
     jsonld: Json = metadata.to_json()
     return jsonld
+
+
+def _file(file: DataFile) -> mlc.FileObject:
+    return mlc.FileObject(
+        id=file.name,
+        name=file.name,
+        description="All rows and columns of this version, in one file.",
+        content_url=file.name,
+        content_size=f"{file.bytes} B",
+        encoding_formats=[PARQUET],
+        sha256=file.sha256,
+    )
 
 
 def _field(column: ColumnFacts, file: str) -> mlc.Field:
