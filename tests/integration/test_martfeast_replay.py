@@ -41,7 +41,8 @@ def zoo(built_library, tmp_path_factory):
     library = type(built_library)(tmp_path_factory.mktemp("zoo") / "project")
     ignore = shutil.ignore_patterns("target", "logs", "dbt_packages", "out", "*.duckdb")
     shutil.copytree(ZOO, library.path, ignore=ignore)
-    (library.path / "packages.yml").write_text(f"packages:\n  - local: {PACKAGE}\n")
+    packages = [f"  - local: {path}\n" for path in (PACKAGE, ZOO.parent / "dbt_moments")]
+    (library.path / "packages.yml").write_text(f"packages:\n{''.join(packages)}")
     for arguments in (["deps"], ["build"]):
         assert library.dbt(*arguments).returncode == 0
     for shop in range(4):
@@ -86,7 +87,7 @@ def test_every_leak_of_the_zoo_is_caught_and_no_look_alike_is_accused(zoo, zoo_r
     found = {mart["mart"]: finding(mart) for mart in zoo_replay["marts"]}
     leaky = {path.stem for path in (ZOO / "models/leaky").glob("*.sql")} & set(found)
     correct = {path.stem for path in (ZOO / "models/correct").glob("*.sql")} & set(found)
-    assert len(leaky) >= 33
+    assert len(leaky) >= 34
     assert len(correct) >= 19
     assert {name for name in leaky if not found[name]} == set(), "missed"
     assert {name: found[name] for name in correct if found[name]} == {}, "falsely accused"
@@ -123,6 +124,11 @@ def test_what_a_replay_cannot_show_is_named_with_model_and_line(zoo_replay):
         "day_of_the_build_by_a_macro": (
             "clock-read",
             f"{leaky}/day_of_the_build_by_a_macro.sql",
+            1,
+        ),
+        "day_of_the_build_by_a_package": (
+            "clock-read",
+            f"{leaky}/day_of_the_build_by_a_package.sql",
             1,
         ),
         "day_of_the_build_by_jinja": ("clock-read", f"{leaky}/day_of_the_build_by_jinja.sql", 4),
