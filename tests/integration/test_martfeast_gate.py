@@ -361,6 +361,11 @@ def status(library, *arguments: str):
     return library.martfeast("status", *arguments, cwd=library.path)
 
 
+def said(result) -> str:
+    """What was printed, as if the screen were wide."""
+    return " ".join(result.stdout.split())
+
+
 def test_a_criterion_lowered_to_a_warning_is_said_and_does_not_stop(library):
     library.replace_in(
         "dbt_project.yml",
@@ -371,7 +376,7 @@ def test_a_criterion_lowered_to_a_warning_is_said_and_does_not_stop(library):
     library.edit_manifest(bare_column)
     result = status(library)
     assert result.returncode == 0, result.stdout
-    assert f"warning: {TITLES} [described] No description: copies_free." in result.stdout
+    assert f"warning: {TITLES} [described] No description: copies_free." in said(result)
     applied = library.feast("apply")
     assert applied.returncode == 0
     assert f"martfeast: warning: {TITLES} [described] No description" in applied.stderr
@@ -384,13 +389,14 @@ def test_a_waiver_holds_until_its_last_day_and_is_shown(library):
     result = status(library)
     assert result.returncode == 0
     shown = f"waived: {TITLES} [described] No description: copies_free. Waived: Being renamed."
-    assert f"{shown} (until 2999-12-31)" in result.stdout
-    assert "Waived: Being renamed. (until 2999-12-31)" in status(library, TITLES).stdout
+    assert f"{shown} (until 2999-12-31)" in said(result)
+    assert "Waived: Being renamed. (until 2999-12-31)" in said(status(library, TITLES))
 
     edit_feast(library, TITLES, lambda feast: feast["waivers"][0].update(until="2026-01-31"))
     result = status(library)
     assert result.returncode == 1
-    assert "The waiver ended with 2026-01-31." in result.stdout
+    assert "The waiver ended with 2026-01-31." in said(result)
+    assert max(map(len, result.stdout.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
@@ -407,7 +413,7 @@ def test_a_waiver_that_cannot_be_right(library, waiver, rule):
     edit_feast(library, TITLES, lambda feast: feast.update(waivers=[waiver]))
     result = status(library)
     assert result.returncode == 1
-    assert rule in result.stdout
+    assert rule in said(result)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +434,7 @@ def test_a_setting_that_cannot_be_right(library, setting, message):
     result = status(library)
     assert result.returncode == 1
     assert "dbt_project.yml:15" in result.stdout
-    assert message in result.stdout
+    assert message in said(result)
 
 
 def test_waivers_are_in_the_readiness_mart(library):
@@ -451,12 +457,9 @@ def test_status_of_a_project_that_is_ready(built_library):
     result = status(built_library)
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[2].split() == [
-        *("mart", "enforced", "unique", "null", "published", "passed", "fresh", "described"),
-        *("owned", "public", "declared", "upstream", "audited", "replayed", "compatible"),
-    ]
-    assert [line.split() for line in lines[3:6]] == [
-        [name, *["ok"] * 14] for name in (LABELS, ACTIVITY, TITLES)
+    assert lines[0].split() == ["mart", "state", "criteria"]
+    assert [line.split() for line in lines[1:4]] == [
+        [name, "ok", "14", "of", "14", "pass"] for name in (LABELS, ACTIVITY, TITLES)
     ]
     assert lines[-1] == "ready: 2 feature views, 1 services, 1 label marts; release 1"
 
@@ -465,8 +468,10 @@ def test_status_of_one_mart(built_library):
     result = status(built_library, TITLES)
     assert result.returncode == 0
     record = built_library.published_mart(TITLES)
-    assert f"version {record['version']}, 4 rows, known from 2026-03-01 08:00:00" in result.stdout
-    assert "vouched     4 of 4 tests passed" in result.stdout
+    assert f"version {record['version']}, 4 rows, known from 2026-03-01 08:00:00" in said(result)
+    assert "vouched 4 of 4 tests passed" in said(result)
+    # A path is not broken: it is there to be copied.
+    assert built_library.published / record["path"] in map(Path, result.stdout.split())
     unknown = status(built_library, "title_availabilty")
     assert unknown.returncode == 1
     assert "There is no mart 'title_availabilty'. Did you mean 'title_availability'?" in (
@@ -483,7 +488,8 @@ def test_status_before_anything_is_applied_does_not_import_feast(library):
     assert "ready: 2 feature views" in imports.stdout
     imported = {line.split("|")[-1].strip() for line in imports.stderr.splitlines()}
     assert "martfeast.declaration" in imported
-    assert not {name for name in imported if name.split(".")[0] in ("feast", "pandas", "dbt")}
+    heavy = ("feast", "pandas", "dbt", "duckdb", "numpy", "scipy", "jinja2")
+    assert not {name for name in imported if name.split(".")[0] in heavy}
 
 
 def test_the_docs_list_every_criterion_as_it_is():

@@ -48,10 +48,10 @@ class Artifacts:
         return replay_checksum(self.graph, self.variables, unique_id)
 
     def file_of(self, package: str, path: str) -> str:
-        """Return a dbt package's file, relative to the project; packages are installed below it."""
+        """Return a dbt package's file, relative to the project."""
         if package == self.graph.project_name:
             return path
-        return str((self.packages_path / package / path).relative_to(self.project_dir))
+        return os.path.relpath(self.packages_path / package / path, self.project_dir)
 
     def file_of_node(self, node: Node) -> str:
         """Return the file that a node is written in, relative to the project."""

@@ -145,7 +145,20 @@ def read_graph(path: Path) -> Graph:
             writes it; the node that it is in is named.
 
     """
-    manifest = _read_manifest(path)
+    return parse_graph(_read_manifest(path), path)
+
+
+def parse_graph(manifest: dict[str, Any], path: Path) -> Graph:
+    """Return the graph of a manifest that is in memory.
+
+    Args:
+        manifest: as JSON has it, of schema v12.
+        path: where it was read from, for messages.
+
+    Raises:
+        DeclarationError: something in it is not as dbt writes it; the node that it is in is named.
+
+    """
     return _Reader(path, manifest).graph()
 
 
@@ -232,13 +245,16 @@ class _Reader:
 
     def _read(self, type_: type[T], name: str, raw: Any) -> T:
         try:
-            return type_.model_validate(raw)
+            read = type_.model_validate(raw)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             groups = ("written", "relation", "code", "sharing")
             steps = [str(step) for step in first["loc"] if step not in groups]
             what = f"{'.'.join(steps) or 'the node'}: {first['msg'].lower()}"
             raise self._damaged(name, what) from None
+        if getattr(read, "unique_id", name) != name:
+            raise self._damaged(name, "its unique_id is another")
+        return read
 
     def _check_edges(self, graph: Graph) -> None:
         """Insist that all that nodes are made of is there, and that none is made of itself."""

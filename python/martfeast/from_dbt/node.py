@@ -87,7 +87,7 @@ class Written(Part):
 
     package_name: str
     original_file_path: str
-    patch_path: str | None = None
+    patch_path: str | None = Field(default=None, pattern="^[^:]+://.+")
 
 
 class Named(Part):
