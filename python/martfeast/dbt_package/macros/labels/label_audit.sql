@@ -14,10 +14,12 @@
 with asked as (
 
     select
-        {{ adapter.quote(label.timestamp) }} as asked_at,
+        cast({{ dbt.date_trunc('month', adapter.quote(label.timestamp)) }} as timestamp) as period_start,
         cast({{ adapter.quote(label.column) }} as double) as label,
-        {{ dbt.datediff(adapter.quote(label.timestamp), adapter.quote(label.known_at), 'minute') }}
-            as maturity_minutes
+        case
+            when {{ adapter.quote(label.column) }} is not null
+                then {{ dbt.datediff(adapter.quote(label.timestamp), adapter.quote(label.known_at), 'minute') }}
+        end as maturity_minutes
         {{- martfeast.label_group_columns(label) }}
     from {{ label_mart }}
 
@@ -25,11 +27,7 @@ with asked as (
 
 by_group as (
 
-    {{ martfeast.union_label_groups(label, [
-        'cast(' ~ dbt.date_trunc('month', 'asked_at') ~ ' as timestamp) as period_start',
-        'label',
-        'case when label is not null then maturity_minutes end as maturity_minutes'
-    ]) }}
+    {{ martfeast.union_label_groups(label, ['period_start', 'label', 'maturity_minutes']) }}
 
 ),
 
