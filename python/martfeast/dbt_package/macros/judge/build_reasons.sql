@@ -19,7 +19,7 @@ select
         when relations.status <> 'success' then relations.name || ' was ' || relations.status
         when relations.is_partial
             then relations.name || ' was built with --empty, --sample or --defer, so not on all its data'
-        when relations.built_checksum is distinct from relations.code_checksum
+        when (relations.built_checksum is distinct from relations.code_checksum)
             then relations.name || ' has changed since it was built'
         when relations.unfinished_number > relations.invocation_number
             then 'a run that was to build ' || relations.name || ' was cut off'

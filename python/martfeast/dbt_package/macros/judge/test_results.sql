@@ -18,7 +18,7 @@ with gaps as (
             when latest_results.status is null then 'test ' || test_uses.name || ' has not run'
             when latest_results.invocation_number < test_inputs.invocation_number
                 then 'test ' || test_uses.name || ' has not run since ' || test_inputs.name || ' was built'
-            when latest_results.code_checksum is distinct from test_uses.code_checksum
+            when (latest_results.code_checksum is distinct from test_uses.code_checksum)
                 then 'test ' || test_uses.name || ' has changed since it ran'
             when latest_results.status = 'fail'
                 then 'test ' || test_uses.name || ' failed (' || latest_results.failure_count || ')'

@@ -71,7 +71,13 @@ oldest_loads as (
 mart_sources as (
     select
         mart_id,
-        list({'source': source_id, 'loaded_at': loaded_at} order by source_id) as sources
+        list(
+            {
+                'source': source_id,
+                'loaded_at': loaded_at
+            }
+            order by source_id
+        ) as sources
     from oldest_loads
     group by mart_id
 ),
@@ -80,7 +86,10 @@ mart_lineage as (
     select
         lineage.mart_id,
         list(
-            {'node': relations.node_id, 'code_checksum': relations.built_checksum}
+            {
+                'node': relations.node_id,
+                'code_checksum': relations.built_checksum
+            }
             order by relations.node_id
         ) as lineage
     from {{ judge }}.lineage

@@ -78,8 +78,16 @@
     ),
 
     mart_columns as (
-        select to_json(list({'name': column_name, 'type': column_type})) as columns
-        from (describe select {{ columns }} from {{ mart.relation_name }})
+        select
+            to_json(
+                list(
+                    {
+                        'name': column_name,
+                        'type': column_type
+                    }
+                )
+            ) as columns
+        from (describe select {{ columns }} from {{ mart.relation_name }})  -- noqa: PRS
     )
 
     select
@@ -96,7 +104,7 @@
                 sum(cast(md5_number_upper(line) as hugeint))
             )
         ) as content_hash,
-        (select columns from mart_columns) as columns,
+        (select mart_columns.columns from mart_columns) as columns,
         min(known_at) as first_known_at,
         max(known_at) as last_known_at
     from mart_rows

@@ -145,7 +145,7 @@
     where
         version is not null
         and (unique_id, version) not in (
-            select (node_id, version) from {{ evidence }}.publications
+            select (publications.node_id, publications.version) from {{ evidence }}.publications
         );
 
     insert into {{ evidence }}.verdicts

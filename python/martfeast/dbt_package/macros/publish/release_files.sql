@@ -45,7 +45,7 @@
 
     select
         release_number,
-        unnest(entry)
+        unnest(entry)  -- noqa: AL03
     from entries
   {% endset %}
   {% do run_query(sql) %}

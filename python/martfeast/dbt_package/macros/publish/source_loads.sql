@@ -46,11 +46,13 @@
     {% set sql %}
       insert into {{ evidence }}.source_loads
       {% for source_id, loaded_at in loads %}
-        select
-            {{ martfeast.literal(invocation_id) }} as invocation_id,
-            {{ martfeast.literal(source_id) }} as node_id,
-            make_timestamp(epoch_us({{ loaded_at }})) as loaded_at
-        {% if not loop.last %}union all{% endif %}
+      select
+          {{ martfeast.literal(invocation_id) }} as invocation_id,
+          {{ martfeast.literal(source_id) }} as node_id,
+          make_timestamp(epoch_us({{ loaded_at }})) as loaded_at
+      {% if not loop.last %}
+      union all
+      {% endif %}
       {% endfor %}
     {% endset %}
     {% do run_query(sql) %}
@@ -64,12 +66,11 @@
     {% set query %}({{ source.loaded_at_query }}){% endset %}
     {{ return(query) }}
   {% elif source.loaded_at_field %}
-    {% set query %}
-      (
-          select max({{ source.loaded_at_field }}) from {{ source.relation_name }}
-          {% if source.freshness and source.freshness.filter %}where {{ source.freshness.filter }}{% endif %}
-      )
-    {% endset %}
+    {% set filter = (source.freshness or {}).filter or 'true' %}
+    {% set query %}(
+              select max({{ source.loaded_at_field }}) from {{ source.relation_name }}
+              where {{ filter }}
+          ){% endset %}
     {{ return(query) }}
   {% endif %}
 {% endmacro %}
