@@ -1,6 +1,6 @@
 with airports as (
 
-    select * from {{ ref('stg_airports') }}
+    select * from {{ ref('stg_nycflights13__airports') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with flights as (
 
-    select * from {{ ref('stg_flights') }}
+    select * from {{ ref('stg_nycflights13__flights') }}
 
 ),
 

@@ -5,7 +5,7 @@
 -- clock changes, so they are left out.
 with flights as (
 
-    select * from {{ ref('stg_flights') }}
+    select * from {{ ref('stg_nycflights13__flights') }}
 
 ),
 

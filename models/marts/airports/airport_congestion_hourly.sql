@@ -49,23 +49,9 @@ scheduled_hours as (
 
 ),
 
-first_seen as (
-
-    select
-        origin_airport_code,
-        min(known_at) as first_known_at
-    from airport_hours
-    group by origin_airport_code
-
-),
-
 spine as (
 
-    select
-        first_seen.origin_airport_code,
-        hours.hour_at as known_at
-    from first_seen
-    inner join hours on first_seen.first_known_at <= hours.hour_at
+    {{ spine('airport_hours', ['origin_airport_code']) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with weather as (
 
-    select * from {{ ref('stg_weather') }}
+    select * from {{ ref('stg_nycflights13__weather') }}
 
 )
 

@@ -24,25 +24,9 @@ carrier_airport_hours as (
 
 ),
 
-first_seen as (
-
-    select
-        carrier_code,
-        origin_airport_code,
-        min(known_at) as first_known_at
-    from carrier_airport_hours
-    group by carrier_code, origin_airport_code
-
-),
-
 spine as (
 
-    select
-        first_seen.carrier_code,
-        first_seen.origin_airport_code,
-        hours.hour_at as known_at
-    from first_seen
-    inner join hours on first_seen.first_known_at <= hours.hour_at
+    {{ spine('carrier_airport_hours', ['carrier_code', 'origin_airport_code']) }}
 
 ),
 

@@ -26,24 +26,9 @@ carrier_hours as (
 
 ),
 
-first_seen as (
-
-    select
-        carrier_code,
-        min(known_at) as first_known_at
-    from carrier_hours
-    group by carrier_code
-
-),
-
--- A row for every hour from the first fact on, so that a quiet night still shows the windows emptying.
 spine as (
 
-    select
-        first_seen.carrier_code,
-        hours.hour_at as known_at
-    from first_seen
-    inner join hours on first_seen.first_known_at <= hours.hour_at
+    {{ spine('carrier_hours', ['carrier_code']) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with carriers as (
 
-    select * from {{ ref('stg_carriers') }}
+    select * from {{ ref('stg_nycflights13__airlines') }}
 
 )
 

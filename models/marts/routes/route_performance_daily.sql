@@ -37,26 +37,9 @@ route_days as (
 
 ),
 
-first_seen as (
-
-    select
-        route_code,
-        min(known_at) as first_known_at
-    from route_days
-    group by route_code
-
-),
-
 spine as (
 
-    select
-        first_seen.route_code,
-        hours.hour_at as known_at
-    from first_seen
-    inner join hours
-        on
-            first_seen.first_known_at <= hours.hour_at
-            and hours.hour_at = {{ dbt.date_trunc('day', 'hours.hour_at') }}
+    {{ spine('route_days', ['route_code'], grain='day') }}
 
 ),
 
