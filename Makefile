@@ -81,6 +81,9 @@ lint: install ## sqlfluff, ruff, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/sqlfluff lint models tests/data_tests --disable-progress-bar
+	@$(BIN)/sqlfluff lint python/martfeast/dbt_package --disable-progress-bar \
+		--templater jinja --exclude-rules LT02,LT05,ST06,RF04
+	@$(BIN)/python tests/dbt_package/lint_statements.py
 
 .PHONY: browser
 browser: ## Install Debian's Chromium, in which dataset cards are tested, unless it is there

@@ -36,8 +36,12 @@ class Record(BaseModel):
     FORMAT: ClassVar[int]
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, folder: Path | None = None) -> Self:
         """Return the record in a file.
+
+        Args:
+            path: the file.
+            folder: what paths in the record are relative to; by default the file's folder.
 
         Raises:
             FileNotFoundError: there is no file.
@@ -66,7 +70,7 @@ class Record(BaseModel):
             raise RecordError("it was edited after it was written")
         del content["checksum"], content["format"]
         try:
-            return cls.model_validate(content, context={"folder": path.parent})
+            return cls.model_validate(content, context={"folder": folder or path.parent})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))

@@ -353,12 +353,29 @@ def test_a_label_that_is_a_number_is_not_called_a_share(applied):
     assert "Base rate" not in page
 
 
-def test_a_damaged_record_is_named(applied):
+def test_a_record_that_is_not_as_written_is_not_handed_out(applied):
     dataset(applied)
     record = applied.path / f"out/datasets/{SERVICE}/0001/dataset.json"
     record.chmod(0o644)
-    record.write_text("{")
-    assert "This record of a dataset cannot be read" in refusal(applied, SERVICE)
+    text = record.read_text()
+    for damaged, said in (
+        ("{", "it is cut off or no JSON"),
+        (text.replace('"rows": 3', '"rows": 4', 1), "it was edited after it was written"),
+        (text.replace('"limits": [', '"limits": ["None.", ', 1), "it was edited"),
+        (text.replace('"format": 2', '"format": 3', 1), "of a newer martfeast"),
+    ):
+        assert damaged != text
+        record.write_text(damaged)
+        refused = refusal(applied, SERVICE)
+        assert "This record of a dataset cannot be used" in refused
+        assert said in refused
+        drift = applied.martfeast("drift", SERVICE, cwd=applied.path)
+        assert (drift.returncode, said in drift.stderr) == (2, True)
+    # What an older martfeast wrote stays as it is, and its number is not used again.
+    record.write_text(text.replace('"format": 2', '"format": 1', 1))
+    assert dataset(applied)["number"] == 2
+    record.write_text(text)
+    assert dataset(applied)["number"] == 1
 
 
 def test_a_file_that_was_changed_is_not_handed_out(applied):

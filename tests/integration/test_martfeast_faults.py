@@ -1,5 +1,6 @@
 """Kills, full disks, damaged files: nothing published is lost, and the next run heals."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from martfeast.version import VERSION
 from pyarrow import parquet
 
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
@@ -139,23 +141,110 @@ def test_a_full_disk_on_publish(library):
     assert library.versions()[TITLES] != versions[TITLES]
 
 
-@pytest.mark.parametrize("content", ["", '{"format": 1, "marts": [', "[]", None])
-def test_a_damaged_pointer_is_written_anew(library, content):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: None,
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace('"row_count":', '"row_count":1', 1),
+        lambda text: text.replace('"format":2', '"format":1', 1),
+    ],
+    ids=["gone", "empty", "cut off", "of another kind", "edited", "older"],
+)
+def test_a_damaged_pointer_is_written_anew(library, damage):
     versions, number = library.versions(), library.release()["release_number"]
     pointer = library.published / "current.json"
+    content = damage(pointer.read_text())
     if content is None:
         pointer.unlink()
     else:
+        assert content != pointer.read_text()
         pointer.write_text(content)
         refused = library.martfeast("status", cwd=library.path)
         assert refused.returncode == 1
         assert "[release-unreadable]" in refused.stdout
-        assert "Run `dbt build`: it writes the file anew." in refused.stdout
+        said = " ".join(refused.stdout.split())
+        assert "Run `dbt build`: it writes the file anew." in said
     said = library.said("build")
-    assert "out/published/current.json is missing or damaged" in said[0]
+    assert "out/published/current.json is missing, damaged or edited" in said[0]
     assert library.versions() == versions
     assert library.release()["release_number"] == number
     assert library.martfeast("status", cwd=library.path).returncode == 0
+
+
+def test_what_a_newer_martfeast_wrote_is_left_alone(library):
+    """By dbt and by every command, before any work; no reader takes it for its own."""
+    pointer = library.published / "current.json"
+    pointer.write_text(pointer.read_text().replace('"format":2', '"format":3', 1))
+    before = library.published_bytes()
+    refused = library.dbt("build")
+    assert refused.returncode != 0
+    assert "current.json has format 3, of a newer martfeast; this one reads 2" in refused.stdout
+    assert "Nothing was changed." in refused.stdout
+    for command in ("status", "replay", "prune"):
+        refused = library.martfeast(command, cwd=library.path)
+        assert refused.returncode == 1
+        assert "format 3, of a newer martfeast" in " ".join(
+            (refused.stdout + refused.stderr).split()
+        )
+    assert library.published_bytes() == before
+
+
+def test_a_number_of_a_release_is_never_used_again(library):
+    """Not even when no release can be read any more."""
+    for file in [library.published / "current.json", *library.published.glob("releases/*.json")]:
+        file.write_text("")
+    library.said("build")
+    assert library.release()["release_number"] == 2
+
+
+@pytest.mark.parametrize("damage", ["edited", "cut off", "newer"])
+def test_a_record_of_replays_that_is_not_as_written_is_no_evidence(library, damage):
+    path = library.published / "replays.json"
+    text = path.read_text()
+    damaged = {
+        "edited": text.replace('"compared": ', '"compared": 1', 1),
+        "cut off": text[:-20],
+        "newer": text.replace('"format": 2', '"format": 3', 1),
+    }[damage]
+    path.write_text(damaged)
+    refused = library.martfeast("status", cwd=library.path)
+    assert refused.returncode == 1
+    assert "[replays-unreadable]" in refused.stdout
+    replayed = library.martfeast("replay", cwd=library.path)
+    if damage == "newer":
+        assert replayed.returncode == 1
+        assert "of a newer martfeast" in replayed.stderr
+        assert path.read_text() == damaged
+    else:
+        assert replayed.returncode == 0, replayed.stderr
+        assert library.martfeast("status", cwd=library.path).returncode == 0
+
+
+def test_another_version_of_the_dbt_package_is_the_first_thing_said(library):
+    """An old copy in dbt_packages, which `dbt deps` would have replaced."""
+    installed = library.path / "dbt_packages/martfeast"
+    package = installed.resolve()
+    installed.unlink()
+    shutil.copytree(package, installed)
+    project = installed / "dbt_project.yml"
+    project.write_text(project.read_text().replace(f'version: "{VERSION}"', 'version: "0.1.0"'))
+    (library.path / "models/marts/title_availability.sql").write_text(
+        "select 1"
+    )  # and more is wrong
+    for command in ("status", "replay", "prune", "drift x"):
+        refused = library.martfeast(*command.split(), cwd=library.path)
+        assert refused.returncode != 0
+        said = (refused.stdout + refused.stderr).splitlines()
+        assert said[0] == "martfeast: 1 problem; nothing was changed."
+        assert "[package-version]" in said[1]
+        assert f"is version 0.1.0, and the Python package is {VERSION}" in said[2]
+        assert "Run `dbt deps`, then `dbt build`" in said[2]
+    assert "[package-version]" in library.feast("apply").stderr
+    assert library.dbt("deps").returncode == 0
+    assert "[package-version]" not in library.martfeast("status", cwd=library.path).stdout
 
 
 def test_a_version_file_that_is_gone_is_published_anew(library):
@@ -217,7 +306,10 @@ def test_a_clock_that_went_back(library):
     release = json.loads(pointer.read_text())
     for mart in release["marts"]:
         mart["published_at"] = mart["published_at"].replace("2026", "2027", 1)
-    pointer.write_text(json.dumps(release))
+    del release["checksum"]
+    body = json.dumps(release, separators=(",", ":"))
+    checksum = hashlib.sha256(body.encode()).hexdigest()
+    pointer.write_text(f'{{"checksum":"{checksum}",{body[1:]}\n')
     versions = library.versions()
 
     library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
@@ -351,7 +443,7 @@ def test_prune_refuses_without_a_readable_release_or_registry(library):
     (library.published / "current.json").write_text("{")
     refused = library.martfeast("prune", cwd=library.path)
     assert refused.returncode == 1
-    assert "is missing or damaged. Run `dbt build`" in refused.stderr
+    assert "Run `dbt build`: it writes it anew." in refused.stderr
     shutil.rmtree(library.path / "feature_repo")
     refused = library.martfeast("prune", cwd=library.path)
     assert refused.returncode == 1

@@ -55,10 +55,11 @@ def prune(
     files = [file for file in files if file not in unfinished]
     releases = sorted((published_path / "releases").glob("[0-9]*.json"))
     current = published_path / "current.json"
-    number, needed = _read(current, "Run `dbt build`: it writes it anew")
+    number, needed = _read(published_path, current, "Run `dbt build`: it writes it anew")
     for release in releases:
         if int(release.stem) > number - kept_releases:
-            needed |= _read(release, "Remove it, if none of its versions is needed")[1]
+            fix = "Remove it, if none of its versions is needed"
+            needed |= _read(published_path, release, fix)[1]
     needed |= _pending(published_path / "pending.json")
     unneeded = [
         file
@@ -78,11 +79,13 @@ def _names(registry_text: str, file: Path) -> bool:
     return f"{file.parent.name}/{file.stem}" in registry_text
 
 
-def _read(release: Path, fix: str) -> tuple[int, set[Path]]:
+def _read(published_path: Path, release: Path, fix: str) -> tuple[int, set[Path]]:
     """Return a release's number, and the version files that it names, absolute."""
     try:
-        record = Release.read(release)
-    except (FileNotFoundError, RecordError) as error:
+        record = Release.read(release, published_path)
+    except FileNotFoundError:
+        raise PruneError(f"{release} is missing. {fix}.") from None
+    except RecordError as error:
         raise PruneError(f"{release} cannot be used: {error}. {fix}.") from None
     return record.number, {one.version.path for one in record.marts if one.version}
 

@@ -5,21 +5,33 @@ with test_history as (
 
 ),
 
+judged as (
+
+    select
+        *,
+        status in ('fail', 'error') as is_failing
+    from test_history
+
+),
+
+followed_runs as (
+
+    select
+        *,
+        lag(is_failing) over (
+            partition by target_name, test_id, tested_node_id order by invocation_number
+        ) as was_failing
+    from judged
+
+),
+
 -- A new stretch begins wherever a test changes between failing and not failing.
 flagged as (
 
     select
         *,
-        status in ('fail', 'error') as is_failing,
-        case
-            when
-                (status in ('fail', 'error')) is distinct from lag(status in ('fail', 'error')) over (
-                    partition by target_name, test_id, tested_node_id order by invocation_number
-                )
-                then 1
-            else 0
-        end as is_change
-    from test_history
+        case when (is_failing is distinct from was_failing) then 1 else 0 end as is_change
+    from followed_runs
 
 ),
 

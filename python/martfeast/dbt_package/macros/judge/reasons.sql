@@ -1,0 +1,38 @@
+{#
+  All that speaks against publishing a mart, each reason once.
+#}
+{% macro judge_reasons() %}
+{% set judge = martfeast.judge_schema() %}
+select
+    mart_id,
+    priority,
+    reason
+from {{ judge }}.build_reasons
+where reason is not null
+
+union
+
+select
+    mart_id,
+    priority,
+    reason
+from {{ judge }}.order_reasons
+
+union
+
+select
+    mart_id,
+    priority,
+    finding as reason
+from {{ judge }}.test_results
+where finding is not null and is_blocking
+
+union
+
+select
+    mart_id,
+    0 as priority,
+    finding as reason
+from {{ judge }}.unit_test_results
+where finding is not null
+{% endmacro %}

@@ -1,0 +1,126 @@
+{#
+  Note in martfeast_measured what the rows of each mart are that may be published and may differ from the
+  version that is published: views, what was built since, and what has lost its file. Rows that turn out
+  to be the same keep that version.
+#}
+{% macro measure_marts(folder) %}
+  {% set versions = martfeast.glob_literal(folder, '/marts/*/*.parquet') %}
+  {% set sql %}
+    create or replace temp table martfeast_measured (
+        mart_id varchar,
+        version varchar,
+        path varchar,
+        is_copied boolean,
+        row_count bigint,
+        content_hash varchar,
+        columns json,
+        first_known_at timestamp,
+        last_known_at timestamp
+    )
+  {% endset %}
+  {% do run_query(sql) %}
+
+  {% set sql %}
+    select verdicts.mart_id
+    from {{ martfeast.judge_schema() }}.verdicts
+    left join martfeast_current as published
+        on
+            verdicts.mart_id = published.unique_id
+            and published.version is not null
+    left join glob({{ versions }}) as files on ends_with(files.file, '/' || published.path)
+    where
+        len(verdicts.reasons) = 0
+        and (
+            verdicts.is_view
+            or published.built_by is distinct from verdicts.built_by
+            or files.file is null
+        )
+    order by verdicts.mart_id
+  {% endset %}
+  {% set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] %}
+  {% for candidate in run_query(sql).rows %}
+    {% do martfeast.measure_mart(graph.nodes[candidate['mart_id']], version) %}
+  {% endfor %}
+
+  {% set sql %}
+    update martfeast_measured
+    set
+        is_copied = false,
+        version = published.version,
+        path = published.path
+    from martfeast_current as published, glob({{ versions }}) as files
+    where
+        martfeast_measured.mart_id = published.unique_id
+        and martfeast_measured.content_hash = published.content_hash
+        and cast(martfeast_measured.columns as varchar) = cast(published.columns as varchar)
+        and ends_with(files.file, '/' || published.path)
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{#
+  Note what the rows of a mart are. The content hash is independent of their order: the sum of the MD5 hashes
+  of all rows, which also counts duplicates.
+#}
+{% macro measure_mart(mart, version) %}
+  {% set columns = martfeast.published_columns(mart) | join(', ') %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set timestamp = feast.get('timestamp') if feast is mapping else none %}
+  {% set known_at = adapter.quote(timestamp) if timestamp is string and timestamp in mart.columns else 'null' %}
+  {% set sql %}
+    insert into martfeast_measured
+    with mart_rows as (
+        select
+            cast(row({{ columns }}) as varchar) as line,
+            try_cast({{ known_at }} as timestamp) as known_at
+        from {{ mart.relation_name }}
+    ),
+
+    mart_columns as (
+        select
+            to_json(
+                list(
+                    {
+                        'name': column_name,
+                        'type': column_type
+                    }
+                )
+            ) as columns
+        from (describe select {{ columns }} from {{ mart.relation_name }})  -- noqa: PRS
+    )
+
+    select
+        {{ martfeast.literal(mart.unique_id) }} as mart_id,
+        {{ martfeast.literal(version) }} as version,
+        {{ martfeast.literal('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ version ~ '.parquet') }} as path,
+        true as is_copied,
+        count(*) as row_count,
+        md5(
+            concat_ws(
+                '-',
+                count(*),
+                sum(cast(md5_number_lower(line) as hugeint)),
+                sum(cast(md5_number_upper(line) as hugeint))
+            )
+        ) as content_hash,
+        (select mart_columns.columns from mart_columns) as columns,
+        min(known_at) as first_known_at,
+        max(known_at) as last_known_at
+    from mart_rows
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# The columns of the contract, quoted; those of the table where no contract is enforced. #}
+{% macro published_columns(mart) %}
+  {% set names = [] %}
+  {% if mart.config.contract.enforced %}
+    {% for name in mart.columns %}{% do names.append(adapter.quote(name)) %}{% endfor %}
+  {% else %}
+    {% set relation = api.Relation.create(mart.database, mart.schema, mart.alias) %}
+    {% for column in adapter.get_columns_in_relation(relation) %}{% do names.append(column.quoted) %}{% endfor %}
+  {% endif %}
+  {{ return(names) }}
+{% endmacro %}

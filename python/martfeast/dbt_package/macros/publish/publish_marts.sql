@@ -1,0 +1,178 @@
+{#
+  Publishes the marts that Feast reads: every mart (a model with `config.meta.feast`) whose present rows the
+  evidence vouches for. Works at the end of any command that builds or tests; `dbt run` alone has no tests to
+  show, so it publishes nothing.
+
+  In the folder `published_path` (a variable of this package, relative to the project's root):
+
+      marts/<model>/<version>.parquet  a version: written once, never changed
+      releases/<number>.json           a release: which version of each mart, and the evidence for it
+      current.json                     the release that holds now, and the verdict on each mart; it and the releases
+                                       begin with the SHA-256 of the rest, so that an edit shows
+      pending.json                     the versions that the newest publishing run set out to write
+      publishing.duckdb                empty; locked while a run publishes
+
+  A release begins to hold when current.json is replaced, which is one rename: a reader sees the old set of
+  versions or the new one. Whatever is cut off before that leaves the old release as it was.
+
+  results: dbt's own list of results, as every on-run-end hook has it; empty when a start hook failed.
+#}
+{% macro publish_marts(results) %}
+  {% if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] %}
+    {% if target.type == 'duckdb' %}
+      {% set shown = martfeast.published_path() %}
+      {% do martfeast.publish_from_duckdb(martfeast.published_folder(), shown) %}
+    {% else %}
+      {% do log('martfeast: nothing was published: it publishes from DuckDB, and target ' ~ target.name ~ ' is ' ~ target.type, info=true) %}
+    {% endif %}
+  {% endif %}
+{% endmacro %}
+
+
+{# Where to publish, as the project's variable has it. #}
+{% macro published_path() %}
+  {{ return((var('published_path', none) or 'data/published').rstrip('/')) }}
+{% endmacro %}
+
+
+{# Where to publish; a path relative to the project holds wherever dbt is run from. #}
+{% macro published_folder() %}
+  {% set path = martfeast.published_path() %}
+  {% set root = invocation_args_dict.get('project_dir') or '.' %}
+  {{ return(path if path.startswith('/') else root ~ '/' ~ path) }}
+{% endmacro %}
+
+
+{# folder: where to publish. shown: the same as the project's variable has it, for messages. #}
+{% macro publish_from_duckdb(folder, shown) %}
+  {% do martfeast.make_folder(folder) %}
+  {# DuckDB locks an attached file until it is detached or the process ends: `feast apply` waits for that. #}
+  {% set sql %}
+    attach {{ martfeast.literal(folder ~ '/publishing.duckdb') }} as martfeast_publishing
+  {% endset %}
+  {% do run_query(sql) %}
+
+  {% do martfeast.record_source_loads() %}
+  {% do martfeast.judge_marts() %}
+  {% do martfeast.load_current_release(folder, shown) %}
+  {% do martfeast.measure_marts(folder) %}
+  {% do martfeast.write_versions(folder, shown) %}
+  {% do martfeast.draft_release() %}
+  {% set change = martfeast.count_changes(folder) %}
+  {% set number = (change['old_number'] | int) + (1 if change['change_count'] else 0) %}
+  {% if number > 0 %}
+    {% do martfeast.write_release(folder, number, change['change_count'] > 0) %}
+  {% endif %}
+  {% do martfeast.record_publications(number) %}
+
+  {% set sql %}
+    detach martfeast_publishing
+  {% endset %}
+  {% do run_query(sql) %}
+  {% do martfeast.report_release(shown, number, change['change_count']) %}
+{% endmacro %}
+
+
+{# The next release, one row per mart of the project: its evidence, with the version that holds from now on. #}
+{% macro draft_release() %}
+  {% set sql %}
+    create or replace temp table martfeast_release as
+    select
+        verdicts.mart,
+        verdicts.mart_id as unique_id,
+        coalesce(fresh.version, published.version) as version,
+        coalesce(fresh.path, published.path) as path,
+        case
+            when fresh.is_copied
+                then {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }}
+            else published.published_at
+        end as published_at,
+        case
+            when fresh.mart_id is not null then verdicts.built_by
+            else published.built_by
+        end as built_by,
+        case
+            when fresh.mart_id is not null then verdicts.code_checksum
+            else published.code_checksum
+        end as code_checksum,
+        coalesce(fresh.columns, published.columns) as columns,
+        coalesce(fresh.row_count, published.row_count) as row_count,
+        coalesce(fresh.first_known_at, published.first_known_at) as first_known_at,
+        coalesce(fresh.last_known_at, published.last_known_at) as last_known_at,
+        coalesce(fresh.content_hash, published.content_hash) as content_hash,
+        case
+            when len(verdicts.reasons) = 0 then to_json(verdicts.tests)
+            else published.tests
+        end as tests,
+        case
+            when len(verdicts.reasons) = 0 then to_json(verdicts.sources)
+            else published.sources
+        end as sources,
+        case
+            when len(verdicts.reasons) = 0 then to_json(verdicts.lineage)
+            else published.lineage
+        end as lineage,
+        verdicts.reasons as held_back,
+        verdicts.warnings
+    from {{ martfeast.judge_schema() }}.verdicts
+    left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
+    left join martfeast_current as published on verdicts.mart_id = published.unique_id
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# The number of the newest release, which is never used again, and how many marts have another version in the next one. #}
+{% macro count_changes(folder) %}
+  {% set sql %}
+    select
+        greatest(
+            cast(coalesce(max(published.release_number), 0) as bigint),
+            {{ martfeast.newest_release_number(folder) }}
+        ) as old_number,
+        count(*) filter (
+            where published.version is distinct from martfeast_release.version
+        ) as change_count
+    from martfeast_current as published
+    full join martfeast_release on published.unique_id = martfeast_release.unique_id
+  {% endset %}
+  {{ return(run_query(sql).rows[0]) }}
+{% endmacro %}
+
+
+{# Note the verdict on every mart, and every version that is new, in the evidence. #}
+{% macro record_publications(number) %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% set sql %}
+    insert into {{ evidence }}.publications
+    select
+        unique_id as node_id,
+        mart,
+        version,
+        {{ number }} as release_number,
+        built_by as invocation_id,
+        code_checksum,
+        row_count,
+        content_hash,
+        first_known_at,
+        last_known_at,
+        cast(published_at as timestamp) as published_at
+    from martfeast_release
+    where
+        version is not null
+        and (unique_id, version) not in (
+            select (publications.node_id, publications.version) from {{ evidence }}.publications
+        );
+
+    insert into {{ evidence }}.verdicts
+    select
+        {{ martfeast.literal(invocation_id) }} as invocation_id,
+        unique_id as node_id,
+        len(held_back) = 0 as is_publishable,
+        held_back as reasons,
+        warnings,
+        version
+    from martfeast_release
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}

@@ -1,0 +1,277 @@
+{#
+  Load the marts of the current release, one row per mart; none when nothing is published yet. A current.json
+  that cannot be read, or that was edited, is passed over for the newest release that can be, and replaced at
+  the end of this run.
+#}
+{% macro load_current_release(folder, shown) %}
+  {% set file_count = martfeast.read_newest_release(folder, '/current.json') %}
+  {% set sql %}
+    select release from martfeast_readable
+  {% endset %}
+  {% if not run_query(sql).rows %}
+    {% set file_count = file_count + martfeast.read_newest_release(folder, '/releases/*.json') %}
+    {% if file_count %}
+      {% do log('martfeast: ' ~ shown ~ '/current.json is missing, damaged or edited; it is written anew from the newest release', info=true) %}
+    {% endif %}
+  {% endif %}
+  {% set structure = {
+    'mart': 'VARCHAR',
+    'unique_id': 'VARCHAR',
+    'version': 'VARCHAR',
+    'path': 'VARCHAR',
+    'published_at': 'VARCHAR',
+    'built_by': 'VARCHAR',
+    'code_checksum': 'VARCHAR',
+    'columns': 'JSON',
+    'row_count': 'BIGINT',
+    'first_known_at': 'TIMESTAMP',
+    'last_known_at': 'TIMESTAMP',
+    'content_hash': 'VARCHAR',
+    'tests': 'JSON',
+    'sources': 'JSON',
+    'lineage': 'JSON',
+    'held_back': 'VARCHAR[]',
+    'warnings': 'VARCHAR[]'
+  } %}
+  {% set sql %}
+    create or replace temp table martfeast_current as
+    with entries as (
+        select
+            cast(release ->> '$.release_number' as bigint) as release_number,
+            unnest(
+                from_json(release -> '$.marts', {{ martfeast.literal(tojson([structure])) }})
+            ) as entry
+        from martfeast_readable
+    )
+
+    select
+        release_number,
+        unnest(entry)  -- noqa: AL03
+    from entries
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# The format of releases: up by one with every change that another version of martfeast would misread. #}
+{% macro release_format() %}
+  {{ return(2) }}
+{% endmacro %}
+
+
+{# The highest number in the names of releases, readable or not; 0 without any. #}
+{% macro newest_release_number(folder) %}
+  {% set sql %}
+    select cast(coalesce(max(try_cast(parse_filename(file, true) as bigint)), 0) as bigint) as number
+    from glob({{ martfeast.glob_literal(folder, '/releases/*.json') }})
+  {% endset %}
+  {{ return(run_query(sql).rows[0]['number']) }}
+{% endmacro %}
+
+
+{# Stop a run before it changes anything, if a newer martfeast has written what is published. #}
+{% macro require_known_format() %}
+  {% set file = martfeast.published_folder() ~ '/current.json' %}
+  {% set sql %}
+    select file from glob({{ martfeast.glob_literal(file, '') }})
+  {% endset %}
+  {% if run_query(sql).rows %}
+    {% set sql %}
+      select cast(content as json) ->> '$.format' as format
+      from read_text({{ martfeast.glob_literal(file, '') }})
+      where
+          json_valid(content)
+          and try_cast(cast(content as json) ->> '$.format' as bigint) > {{ martfeast.release_format() }}
+    {% endset %}
+    {% for newer in run_query(sql).rows %}
+      {{ exceptions.raise_compiler_error(
+        file ~ ' has format ' ~ newer['format'] ~ ', of a newer martfeast; this one reads '
+        ~ martfeast.release_format() ~ '. Nothing was changed. Install the newer one, then run dbt deps.'
+      ) }}
+    {% endfor %}
+  {% endif %}
+{% endmacro %}
+
+
+{# Read the newest release that can be read among some files; return how many files there are. #}
+{% macro read_newest_release(folder, pattern) %}
+  {% set sql %}
+    select file from glob({{ martfeast.glob_literal(folder, pattern) }})
+    where not starts_with(parse_filename(file), 'tmp_')
+  {% endset %}
+  {% set files = [] %}
+  {% for file in run_query(sql).columns[0].values() %}
+    {% do files.append(martfeast.glob_literal(file, '')) %}
+  {% endfor %}
+  {% set sql %}
+    create or replace temp table martfeast_readable as
+    with contents as (
+        {% if files %}
+        select
+            filename,
+            content
+        from read_text([{{ files | join(', ') }}])
+        {% else %}
+        select
+            cast(null as varchar) as filename,
+            cast(null as varchar) as content
+        where false
+        {% endif %}
+    )
+
+    select cast(content as json) as release
+    from contents
+    where
+        json_valid(content)
+        and cast(content as json) ->> '$.format' = '{{ martfeast.release_format() }}'
+        -- Of what follows the checksum, as the Python package has it: {"checksum":"<64 digits>", is 79 long.
+        and cast(content as json) ->> '$.checksum' = sha256('{' || trim(content[80:], chr(10)))
+        and json_type(cast(content as json) -> '$.marts') = 'ARRAY'
+    order by filename desc
+    limit 1
+  {% endset %}
+  {% do run_query(sql) %}
+  {{ return(files | length) }}
+{% endmacro %}
+
+
+{# Write every version that is new, and say first, in pending.json, which ones these are. #}
+{% macro write_versions(folder, shown) %}
+  {% set sql %}
+    select
+        mart_id,
+        path
+    from martfeast_measured
+    where is_copied
+    order by mart_id
+  {% endset %}
+  {% set copies = run_query(sql).rows %}
+  {% if copies %}
+    {% do log(
+      'martfeast: writing ' ~ copies | length ~ (' version' if copies | length == 1 else ' versions') ~ ' to ' ~ shown
+      ~ '; if that fails, the last release stays: mend the cause, then run dbt build', info=true
+    ) %}
+    {% do martfeast.make_folder(folder ~ '/releases') %}
+    {% set pending %}
+      select
+          {{ martfeast.literal(invocation_id) }} as invocation_id,
+          list(path) as paths
+      from martfeast_measured
+      where is_copied
+    {% endset %}
+    {% do martfeast.write_json(pending, folder ~ '/pending.json') %}
+    {% for copy in copies %}
+      {% set mart = graph.nodes[copy['mart_id']] %}
+      {% do martfeast.make_folder(folder ~ '/marts/' ~ martfeast.mart_folder(mart)) %}
+      {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) %}
+    {% endfor %}
+  {% endif %}
+{% endmacro %}
+
+
+{#
+  Write a version: the mart's columns in the order of its contract, then `published_at`, when this run began
+  (UTC). Rows are ordered by the mart's timestamp and entity columns.
+#}
+{% macro copy_mart(mart, path) %}
+  {% set sql %}
+    copy (
+        select
+            {{ martfeast.published_columns(mart) | join(',\n            ') }},
+            {{ martfeast.literal(run_started_at) }} as published_at
+        from {{ mart.relation_name }}
+        order by {{ (martfeast.sort_columns(mart) or ['all']) | join(', ') }}
+    ) to {{ martfeast.literal(path) }} (format parquet, compression zstd, use_tmp_file true)
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# The mart's timestamp and entity columns, quoted. Only columns it has: `martfeast status` reports the others. #}
+{% macro sort_columns(mart) %}
+  {% set names = [] %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% if feast is mapping and feast.get('timestamp') is string and feast['timestamp'] in mart.columns %}
+    {% do names.append(adapter.quote(feast['timestamp'])) %}
+  {% endif %}
+  {% for column in mart.columns.values() %}
+    {% set column_feast = martfeast.feast_meta(column) %}
+    {% if column_feast is mapping and column_feast.get('entity') %}
+      {% do names.append(adapter.quote(column.name)) %}
+    {% endif %}
+  {% endfor %}
+  {{ return(names) }}
+{% endmacro %}
+
+
+{# Write the release that holds from now on; where it has a new version, under its number too. #}
+{% macro write_release(folder, number, is_new) %}
+  {% set release %}
+    select
+        {{ martfeast.release_format() }} as format,
+        {{ number }} as release_number,
+        {{ martfeast.literal(invocation_id) }} as judged_by,
+        {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
+        coalesce(list(martfeast_release order by mart), []) as marts
+    from martfeast_release
+  {% endset %}
+  {% if is_new %}
+    {% do martfeast.make_folder(folder ~ '/releases') %}
+    {% do martfeast.write_record(release, folder ~ '/releases/' ~ '%06d' % number ~ '.json') %}
+  {% endif %}
+  {% do martfeast.write_record(release, folder ~ '/current.json') %}
+{% endmacro %}
+
+
+{# The folder of a mart's versions: unlike its alias, a model's unique_id is nobody else's. #}
+{% macro mart_folder(mart) %}
+  {{ return(mart.unique_id.split('.', 1)[1]) }}
+{% endmacro %}
+
+
+{# A path, taken as it is, and a pattern after it, as a literal for DuckDB's glob and read functions. #}
+{% macro glob_literal(path, pattern) %}
+  {% set plain = path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') %}
+  {{ return(martfeast.literal(plain ~ pattern)) }}
+{% endmacro %}
+
+
+{# As write_json, with the SHA-256 of all that follows it in front. #}
+{% macro write_record(query, path) %}
+  {% set sealed %}
+    select
+        sha256(cast(to_json(record) as varchar)) as checksum,
+        record.*
+    from ({{ query }}) as record
+  {% endset %}
+  {% do martfeast.write_json(sealed, path) %}
+{% endmacro %}
+
+
+{# Replace a JSON file with the one row of a query, by one rename. #}
+{% macro write_json(query, path) %}
+  {% set sql %}
+    copy ({{ query }}) to {{ martfeast.literal(path) }} (format json, use_tmp_file true)
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{#
+  Make a folder and its parents where they are missing. DuckDB has no statement for that, but a partitioned
+  COPY makes its folder, one level at a time, and a COPY of no rows leaves nothing in it.
+#}
+{% macro make_folder(folder) %}
+  {% set levels = folder.split('/') %}
+  {% for depth in range(1, levels | length + 1) if levels[depth - 1] %}
+    {% set sql %}
+      copy (
+          select
+              1 as a,
+              2 as b
+          where false
+      ) to {{ martfeast.literal(levels[:depth] | join('/')) }} (format parquet, partition_by (a), append)
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endfor %}
+{% endmacro %}

@@ -1,0 +1,132 @@
+{#
+  The tables that hold the evidence: what dbt ran, what came of it, and what was published.
+
+  Rows are only ever added, except to `nodes`, which says what the project holds now. Order is by
+  `invocation_number`, which counts up by one, and never by the clock: clocks go back.
+#}
+{% macro create_evidence_tables() %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% set sql %}
+    create schema if not exists {{ evidence }};
+
+    create table if not exists {{ evidence }}.invocations (
+        invocation_number bigint,
+        invocation_id varchar,
+        command varchar,
+        is_partial boolean,
+        is_full_refresh boolean,
+        target_name varchar,
+        dbt_version varchar,
+        selected_nodes varchar[],
+        started_at timestamp
+    );
+
+    create table if not exists {{ evidence }}.completions (
+        invocation_id varchar,
+        completed_at timestamp
+    );
+
+    create table if not exists {{ evidence }}.results (
+        invocation_id varchar,
+        node_id varchar,
+        resource_type varchar,
+        status varchar,
+        failure_count bigint,
+        row_count bigint,
+        message varchar,
+        code_checksum varchar,
+        materialized varchar,
+        tested_node_id varchar,
+        loaded_at timestamp,
+        started_at timestamp,
+        completed_at timestamp,
+        execution_seconds double
+    );
+
+    create table if not exists {{ evidence }}.source_loads (
+        invocation_id varchar,
+        node_id varchar,
+        loaded_at timestamp
+    );
+
+    create table if not exists {{ evidence }}.verdicts (
+        invocation_id varchar,
+        node_id varchar,
+        is_publishable boolean,
+        reasons varchar[],
+        warnings varchar[],
+        version varchar
+    );
+
+    create table if not exists {{ evidence }}.publications (
+        node_id varchar,
+        mart varchar,
+        version varchar,
+        release_number bigint,
+        invocation_id varchar,
+        code_checksum varchar,
+        row_count bigint,
+        content_hash varchar,
+        first_known_at timestamp,
+        last_known_at timestamp,
+        published_at timestamp
+    );
+
+    create table if not exists {{ evidence }}.nodes (
+        node_id varchar,
+        resource_type varchar,
+        name varchar,
+        materialized varchar,
+        code_checksum varchar,
+        severity varchar,
+        parents varchar[],
+        tested_nodes varchar[],
+        owner varchar,
+        is_mart boolean,
+        waivers varchar[]
+    )
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# The schema of the evidence, in the target's database: variable `evidence_schema` of this package. #}
+{% macro evidence_schema() %}
+  {{ return(adapter.quote(var('evidence_schema', 'martfeast'))) }}
+{% endmacro %}
+
+
+{# A value as an SQL literal: null, text, number, boolean, timestamp or list. #}
+{% macro literal(value) %}
+  {% if value is none %}
+    {{ return('null') }}
+  {% elif value is boolean or value is number %}
+    {{ return(value | string | lower) }}
+  {% elif value is string %}
+    {{ return("'" ~ value | replace("'", "''") ~ "'") }}
+  {% elif value.strftime is defined %}
+    {{ return("timestamp '" ~ value.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "'") }}
+  {% else %}
+    {% set items = [] %}
+    {% for item in value %}{% do items.append(martfeast.literal(item)) %}{% endfor %}
+    {{ return('[' ~ items | join(', ') ~ ']::varchar[]') }}
+  {% endif %}
+{% endmacro %}
+
+
+{# Insert rows, each a list of values in the table's order. #}
+{% macro insert_evidence(table, rows) %}
+  {% set tuples = [] %}
+  {% for row in rows %}
+    {% set values = [] %}
+    {% for value in row %}{% do values.append(martfeast.literal(value)) %}{% endfor %}
+    {% do tuples.append('(' ~ values | join(', ') ~ ')') %}
+  {% endfor %}
+  {% if tuples %}
+    {% set sql %}
+      insert into {{ martfeast.evidence_schema() }}.{{ table }} values
+      {{ tuples | join(',\n      ') }}
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endif %}
+{% endmacro %}

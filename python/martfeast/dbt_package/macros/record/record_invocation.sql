@@ -1,0 +1,138 @@
+{#
+  Note that an invocation begins, and which relations it may rebuild. One that never ends (a kill, a power
+  cut) leaves this row without a completion, and what it may have rebuilt is unproven until it is built again.
+#}
+{% macro record_start() %}
+  {% if martfeast.is_recorded() %}
+    {% do martfeast.require_known_format() %}
+    {% do martfeast.create_evidence_tables() %}
+    {% do martfeast.insert_invocation() %}
+  {% endif %}
+{% endmacro %}
+
+
+{# Commands that build or test. Hooks are also rendered by commands that only compile. #}
+{% macro is_recorded() %}
+  {{ return(
+    execute and target.type == 'duckdb'
+    and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot', 'clone', 'freshness']
+  ) }}
+{% endmacro %}
+
+
+{# Whether dbt runs with --empty or --sample; it shows --sample to macros here only. #}
+{% macro is_part_of_the_data() %}
+  {{ return(invocation_args_dict.get('empty') or invocation_args_dict.get('sample')) }}
+{% endmacro %}
+
+
+{% macro insert_invocation() %}
+  {% set relations = [] %}
+  {% if flags.WHICH != 'test' %}
+    {% for node_id in selected_resources if node_id.split('.')[0] in ['model', 'seed', 'snapshot'] %}
+      {% do relations.append(node_id) %}
+    {% endfor %}
+  {% endif %}
+  {# Rows of part of the data, or of another environment. #}
+  {% set partial = flags.WHICH == 'clone' or martfeast.is_part_of_the_data()
+    or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') %}
+  {% set is_partial = true if partial else false %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% set this_invocation = martfeast.literal(invocation_id) %}
+  {% set sql %}
+    insert into {{ evidence }}.invocations
+    select
+        coalesce(max(invocations.invocation_number), 0) + 1 as invocation_number,
+        {{ this_invocation }} as invocation_id,
+        {{ martfeast.literal(flags.WHICH) }} as command,
+        {{ martfeast.literal(is_partial) }} as is_partial,
+        {{ martfeast.literal(flags.FULL_REFRESH is true) }} as is_full_refresh,
+        {{ martfeast.literal(target.name) }} as target_name,
+        {{ martfeast.literal(dbt_version) }} as dbt_version,
+        {{ martfeast.literal(relations) }} as selected_nodes,
+        {{ martfeast.literal(run_started_at) }} as started_at
+    from {{ evidence }}.invocations
+    having count(*) filter (where invocations.invocation_id = {{ this_invocation }}) = 0
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# Record every result of the invocation, what the project holds now, and that the invocation ended. #}
+{% macro record_results(results) %}
+  {% if martfeast.is_recorded() %}
+    {# Another hook that failed at the start may have kept record_start from running. #}
+    {% do martfeast.create_evidence_tables() %}
+    {% do martfeast.insert_invocation() %}
+    {% set nodes = martfeast.project_nodes() %}
+    {% set checksums = {} %}
+    {% for row in nodes %}{% do checksums.update({row[0]: row[4]}) %}{% endfor %}
+    {% set rows = [] %}
+    {% for result in results if result.node %}
+      {% set node = result.node %}
+      {% set timing = (result.timing or []) | last %}
+      {% set checksum = checksums.get(node.unique_id, node.checksum if node.checksum is string else none) %}
+      {% set tested = node.tested_node_unique_id or none
+        if node.resource_type == 'unit_test' else node.attached_node or none %}
+      {% do rows.append([
+        invocation_id,
+        node.unique_id,
+        node.resource_type | string,
+        result.status | string,
+        result.failures,
+        (result.adapter_response or {}).get('rows_affected'),
+        result.message,
+        checksum,
+        node.config.materialized or none,
+        tested,
+        result.max_loaded_at or none,
+        timing.started_at if timing else none,
+        timing.completed_at if timing else none,
+        result.execution_time
+      ]) %}
+    {% endfor %}
+    {% do martfeast.insert_evidence('results', rows) %}
+    {% set sql %}
+      delete from {{ martfeast.evidence_schema() }}.nodes
+    {% endset %}
+    {% do run_query(sql) %}
+    {% do martfeast.insert_evidence('nodes', nodes) %}
+    {% do martfeast.insert_evidence('completions', [[invocation_id, modules.datetime.datetime.now(modules.pytz.utc)]]) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# What the project holds now: a row for each model, seed, snapshot and data test. #}
+{% macro project_nodes() %}
+  {% set owners = {} %}
+  {% for group in graph.groups.values() %}
+    {% set email = group.owner.email if group.owner.email is string else (group.owner.email or []) | first %}
+    {% do owners.update({group.name: email or group.owner.name}) %}
+  {% endfor %}
+  {% set rows = [] %}
+  {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot', 'test'] %}
+    {% set is_test = node.resource_type == 'test' %}
+    {% set feast = martfeast.feast_meta(node) %}
+    {% set waivers = [] %}
+    {% if feast is mapping %}
+      {% set listed = feast.get('waivers') %}
+      {% for waiver in (listed if listed is iterable and listed is not string else []) if waiver is mapping %}
+        {% do waivers.append(waiver.get('criterion') ~ ' until ' ~ waiver.get('until') ~ ': ' ~ waiver.get('reason')) %}
+      {% endfor %}
+    {% endif %}
+    {% do rows.append([
+      node.unique_id,
+      node.resource_type,
+      node.name if is_test else node.alias,
+      node.config.materialized,
+      martfeast.code_checksum(node),
+      node.config.severity | lower if is_test else none,
+      node.depends_on.nodes or [],
+      ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
+      owners.get(node.config.group),
+      node.resource_type == 'model' and feast is not none,
+      waivers
+    ]) %}
+  {% endfor %}
+  {{ return(rows) }}
+{% endmacro %}
