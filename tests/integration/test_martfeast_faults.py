@@ -168,7 +168,9 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
         said = " ".join(refused.stdout.split())
         assert "Run `dbt build`: it writes the file anew." in said
     said = library.said("build")
-    assert "out/published/current.json is missing, damaged or edited" in said[0]
+    assert (
+        "out/published/current.json is missing, damaged, edited or of an older martfeast" in said[0]
+    )
     assert library.versions() == versions
     assert library.release()["release_number"] == number
     assert library.martfeast("status", cwd=library.path).returncode == 0
@@ -436,6 +438,22 @@ def test_prune_leaves_what_is_being_written_and_takes_what_a_kill_left(library):
     assert pruned.returncode == 0, pruned.stderr
     assert fresh.exists()
     assert not old.exists()
+
+
+def test_prune_keeps_what_an_older_release_names(library):
+    """A release of an older format is not read, and its versions are not taken for unneeded."""
+    shelves(library, 1)
+    library.said("build")
+    assert library.feast("apply").returncode == 0
+    first = library.published / "releases/000001.json"
+    first.write_text(first.read_text().replace('"format":2', '"format":1', 1))
+    pruned = library.martfeast("prune", cwd=library.path)
+    assert pruned.returncode == 0, pruned.stderr
+    assert "removed 0 files" in pruned.stdout
+    first.write_text("{")
+    assert (
+        "Remove it, if none of its versions" in library.martfeast("prune", cwd=library.path).stderr
+    )
 
 
 def test_prune_refuses_without_a_readable_release_or_registry(library):

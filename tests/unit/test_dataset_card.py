@@ -80,7 +80,11 @@ MARTS = {
     ),
     "plane_performance_daily": (
         "plane",
-        ["nycflights13.flights + nycflights13.planes", "stg_nycflights13__flights", "int_flight_planes"],
+        [
+            "nycflights13.flights + nycflights13.planes",
+            "stg_nycflights13__flights",
+            "int_flight_planes",
+        ],
         ["late_arrival_share", "mean_arrival_delay_minutes", "flight_count"],
     ),
     "airport_weather_hourly": (

@@ -56,10 +56,9 @@ def prune(
     releases = sorted((published_path / "releases").glob("[0-9]*.json"))
     current = published_path / "current.json"
     number, needed = _read(published_path, current, "Run `dbt build`: it writes it anew")
-    for release in releases:
-        if int(release.stem) > number - kept_releases:
-            fix = "Remove it, if none of its versions is needed"
-            needed |= _read(published_path, release, fix)[1]
+    recent = [release for release in releases if int(release.stem) > number - kept_releases]
+    for release in recent:
+        needed |= _named_in(published_path, release, files)
     needed |= _pending(published_path / "pending.json")
     unneeded = [
         file
@@ -86,8 +85,19 @@ def _read(published_path: Path, release: Path, fix: str) -> tuple[int, set[Path]
     except FileNotFoundError:
         raise PruneError(f"{release} is missing. {fix}.") from None
     except RecordError as error:
-        raise PruneError(f"{release} cannot be used: {error}. {fix}.") from None
+        raise PruneError(f"{release} cannot be used: {error}. {fix}.") from error
     return record.number, {one.version.path for one in record.marts if one.version}
+
+
+def _named_in(published_path: Path, release: Path, files: list[Path]) -> set[Path]:
+    """Return the version files that a release names; one of an older format is read as text."""
+    try:
+        return _read(published_path, release, "Remove it, if none of its versions is needed")[1]
+    except PruneError as error:
+        if not isinstance(error.__cause__, RecordError) or not error.__cause__.is_older:
+            raise
+    text = release.read_text()
+    return {file for file in files if str(file.relative_to(published_path)) in text}
 
 
 def _pending(path: Path) -> set[Path]:

@@ -11,7 +11,7 @@
   {% if not run_query(sql).rows %}
     {% set file_count = file_count + martfeast.read_newest_release(folder, '/releases/*.json') %}
     {% if file_count %}
-      {% do log('martfeast: ' ~ shown ~ '/current.json is missing, damaged or edited; it is written anew from the newest release', info=true) %}
+      {% do log('martfeast: ' ~ shown ~ '/current.json is missing, damaged, edited or of an older martfeast; it is written anew from the newest release', info=true) %}
     {% endif %}
   {% endif %}
   {% set structure = {
