@@ -101,6 +101,10 @@ test: build lint browser ## Everything CI runs: lint, dbt tests and unit tests, 
 	$(call say,pytest)
 	@$(BIN)/pytest
 
+.PHONY: pictures
+pictures: run browser ## Draw the README's pictures anew
+	@$(BIN)/python docs/pictures/draw.py
+
 .PHONY: measure
 measure: install ## Measure time and memory into benchmarks/README.md
 	@$(BIN)/python benchmarks/measure_run.py

@@ -1,20 +1,52 @@
-"""A second dbt project, of another subject: copied away and built once for all martfeast tests."""
+"""The two dbt projects that tests run, copied away and built once: the library and the flights.
 
+The library is of another subject than the flights, so that nothing is tested on one subject alone.
+"""
+
+import contextlib
+import gc
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
+import martfeast.cli
 import pytest
+from click.testing import CliRunner
+from martfeast.files import locked
 
 REPOSITORY = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+FLIGHTS = [
+    "dbt_project.yml",
+    "profiles.yml",
+    "packages.yml",
+    "package-lock.yml",
+    "feature_repo",
+    "macros",
+    "models",
+    "python",
+    "seeds",
+    "tests/data_tests",
+]
 Json = dict[str, Any]
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
+
+
+@contextlib.contextmanager
+def redirected() -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    """Catch what is printed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield out, err
 
 
 @dataclass(frozen=True)
@@ -29,29 +61,63 @@ class Library:
         shutil.copytree(self.path, path, symlinks=True)
         return Library(path)
 
-    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run("dbt", *arguments, "--no-use-colors")
+    def dbt(self, *arguments: str) -> Result:
+        """Run dbt in this process, which saves its start-up; its databases are closed after it."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.adapters.factory import cleanup_connections, reset_adapters
+        from dbt.cli.main import dbtRunner
 
-    def feast(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        with self.inside(self.path), redirected() as (out, err):
+            done = dbtRunner().invoke([*arguments, "--no-use-colors"])
+            is_said = done.exception is None or str(done.exception) in out.getvalue()
+            if not is_said:
+                print(done.exception)
+            success = done.success
+            del done
+            cleanup_connections()
+            reset_adapters()
+            DuckDBConnectionManager._ENV = None
+            gc.collect()
+        return Result(["dbt", *arguments], int(not success), out.getvalue(), err.getvalue())
+
+    def feast(self, *arguments: str, cwd: Path | None = None) -> Result:
         return self.run("feast", "-c", str(self.path / "feature_repo"), *arguments, cwd=cwd)
 
-    def martfeast(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return self.run("martfeast", *arguments, cwd=cwd)
+    def martfeast(self, *arguments: str, cwd: Path) -> Result:
+        """Run the command in this process; an exception that it does not expect is raised here."""
+        with self.inside(cwd):
+            done = CliRunner().invoke(martfeast.cli.main, arguments)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Result(["martfeast", *arguments], done.exit_code, done.stdout, done.stderr)
+
+    @contextlib.contextmanager
+    def inside(self, folder: Path) -> Iterator[None]:
+        """Be in a folder, with the environment that commands of tests have."""
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.environment())
+        try:
+            with contextlib.chdir(folder):
+                yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def environment(self) -> dict[str, str]:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+        return {**plain, "FEAST_USAGE": "False", "PYTHONPATH": self.python_path}
 
     def replay(self) -> None:
         result = self.martfeast("replay", cwd=self.path)
         assert result.returncode == 0, result.stdout + result.stderr
 
-    def run(
-        self, command: str, *arguments: str, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("DBT_")
-        }
+    def run(self, command: str, *arguments: str, cwd: Path | None = None) -> Result:
+        """Run a command as a process of its own."""
         return subprocess.run(
-            [Path(sys.executable).parent / command, *arguments],
+            [BIN / command, *arguments],
             cwd=cwd or self.path,
-            env={**environment, "FEAST_USAGE": "False", "PYTHONPATH": self.python_path},
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=300,
@@ -114,25 +180,128 @@ class Library:
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+Build = Callable[[Path], None]
+BuildOnce = Callable[[str, Build], Path]
+
+
 @pytest.fixture(scope="session")
-def built_library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """Build the library with dbt, green. Tests read it and do not change it."""
-    library = Library(tmp_path_factory.mktemp("library") / "project")
-    shutil.copytree(
-        REPOSITORY / "tests/projects/library",
-        library.path,
-        ignore=shutil.ignore_patterns("target", "logs", "dbt_packages", "out", "*.duckdb", "data"),
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuildOnce]:
+    """Build a folder once per run: the first worker that needs it does, the others wait for it.
+
+    Tests only read such a folder; at the end it must be as it was built.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    built: dict[Path, str] = {}
+
+    def build(name: str, how: Build) -> Path:
+        folder, done = shared / name / "project", shared / f"{name}.built"
+        with locked(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder.parent, ignore_errors=True)
+                folder.parent.mkdir()
+                how(folder)
+                done.write_text(contents(folder))
+        built[folder] = done.read_text()
+        return folder
+
+    yield build
+    for folder, before in built.items():
+        assert contents(folder) == before, f"a test has written to {folder}, which others read"
+
+
+def contents(folder: Path) -> str:
+    """What is in a folder: names, sizes and times of change; logs and byte code left out."""
+    return "\n".join(
+        f"{file.relative_to(folder)} {file.lstat().st_size} {file.lstat().st_mtime_ns}"
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not {"logs", "__pycache__"} & set(file.parts)
     )
+
+
+def copy_library(path: Path) -> Library:
+    """Copy the library as it is in the repository, without what was built in it."""
+    ignored = ("target", "logs", "dbt_packages", "out", "*.duckdb", "data")
+    source = REPOSITORY / "tests/projects/library"
+    shutil.copytree(source, path, ignore=shutil.ignore_patterns(*ignored))
     package = REPOSITORY / "python/martfeast/dbt_package"
-    (library.path / "packages.yml").write_text(f"packages:\n  - local: {package}\n")
-    for arguments in (["deps"], ["build"]):
-        result = library.dbt(*arguments)
-        assert result.returncode == 0, result.stdout
-    library.replay()
-    return library
+    (path / "packages.yml").write_text(f"packages:\n  - local: {package}\n")
+    return Library(path)
+
+
+@pytest.fixture(scope="session")
+def built_library(build_once: BuildOnce) -> Library:
+    """The library, built and replayed; tests read it and do not change it."""
+
+    def build(path: Path) -> None:
+        library = copy_library(path)
+        for arguments in (["deps"], ["build"]):
+            result = library.dbt(*arguments)
+            assert result.returncode == 0, result.stdout
+        library.replay()
+
+    return Library(build_once("library", build))
 
 
 @pytest.fixture
 def library(built_library: Library, tmp_path: Path) -> Library:
     """Copy the built library, for one test to change."""
     return built_library.copy_to(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run a command of the environment; the result has its output and errors as one text."""
+
+    def run_command(
+        *command: str, cwd: Path, succeeds: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PYTHONPATH": str(cwd / "python"),
+            "NO_COLOR": "1",
+        }
+        result = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert (result.returncode == 0) == succeeds, result.stdout
+        return result
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def built_project(build_once: BuildOnce, run: Run) -> Path:
+    """The flights project in a folder of its own, landed and built; tests only read it."""
+
+    def build(project: Path) -> None:
+        for part in FLIGHTS:
+            source, target = REPOSITORY / part, project / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("data", "__pycache__", "*.egg-info")
+                shutil.copytree(source, target, ignore=ignore)
+            else:
+                shutil.copy(source, target)
+        (project / "data").mkdir()
+        run("dbt", "deps", cwd=project)
+        run("python", "-m", "nyc_flights.landing", cwd=project)
+        run("dbt", "build", cwd=project)
+
+    return build_once("flights", build)
+
+
+@pytest.fixture
+def project(built_project: Path, tmp_path: Path) -> Path:
+    """A copy of the built project for a test to break."""
+    copy = tmp_path / "project"
+    shutil.copytree(built_project, copy, symlinks=True)
+    return copy

@@ -153,7 +153,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     "cut_count",
     type=click.IntRange(min=1),
     default=None,
-    help="How many past moments to choose.  [default: 24]",
+    help="How many past moments to choose.  [default: as the project asks for, 24 unless set]",
 )
 @click.option(
     "--at",
@@ -174,17 +174,15 @@ def replay_command(
     """Build the marts again as of past moments, and show that they never knew the future.
 
     The warehouse is only read. What is shown is evidence for the gate, unless fewer moments are
-    replayed than by default. Exits with 1 if a mart knew the future or nothing was shown.
+    replayed than the project asks for. Exits with 1 if a mart knew the future or nothing was shown.
     """
-    from martfeast.replay.cuts import DEFAULT_CUTS
     from martfeast.replay.project import replay_project
 
-    repo = _feature_repo_if_there(project_dir, feature_repo)
     replayed = replay_project(
         project_dir,
-        offline_store=repo.offline_store if repo else None,
+        feature_repo=_feature_repo_if_there(project_dir, feature_repo),
         names=names,
-        cut_count=cut_count or DEFAULT_CUTS,
+        cut_count=cut_count,
         at=moments,
         say=lambda line: click.echo(line, err=True),
     )
@@ -327,6 +325,6 @@ def _feature_repo(path: Path) -> "FeatureRepo":
         raise click.ClickException(
             f"{path} has no feature_store.yaml. Name the feature repo with --feature-repo."
         )
-    from martfeast.to_feast.repository import FeatureRepo  # Feast takes seconds to import
+    from martfeast.to_feast.repository import FeatureRepo
 
     return FeatureRepo(path, path / "feature_store.yaml")

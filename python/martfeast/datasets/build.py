@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from martfeast.datasets.builder import Builder, Say, describe, find_inputs, is_own_store
 from martfeast.datasets.folder import datasets_path, find_datasets, verify
 from martfeast.datasets.population import Population, Request
 from martfeast.datasets.record import DatasetRecord
@@ -25,6 +24,7 @@ from martfeast.gate.assess import assess
 from martfeast.problems import did_you_mean, refusal
 
 if TYPE_CHECKING:
+    from martfeast.datasets.builder import Builder, Say
     from martfeast.to_feast.repository import FeatureRepo
 
 
@@ -45,7 +45,7 @@ def build_dataset(
     feature_repo: "FeatureRepo",
     exposure_name: str,
     request: Request,
-    say: Say = lambda _: None,
+    say: "Say" = lambda _: None,
 ) -> Dataset:
     """Build the training set of an exposure, unless the same is there already.
 
@@ -65,21 +65,23 @@ def build_dataset(
             been written then.
 
     """
-    from feast import FeatureStore
-
-    from martfeast.offline_store.source import connect
-
     project = read_project(dbt_project)
     exposure, mart = _find_exposure(project.declaration, exposure_name)
-    assess(project, feature_repo.read_registered()).require_ready()
-    store = FeatureStore(str(feature_repo.path), fs_yaml_file=feature_repo.yaml_file)
+    assessment = assess(project, feature_repo.read_registered())
+    assessment.require_ready()
+    replays = {one.mart.name: one.replay for one in assessment.readiness if one.replay}
+    # What only some users install, and Feast, are imported now that there is something to build.
+    from martfeast.datasets.builder import Builder, find_inputs, is_own_store
+    from martfeast.offline_store.source import connect
+
+    store = feature_repo.store()
     registry = registry_state(store, project.declaration, exposure)
     connection = connect(store.config) if is_own_store(store) else duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     population = Population.of(connection, mart, request)
     inputs = find_inputs(project, exposure, population, store, registry)
     population.check()
-    builder = Builder(project, exposure, store, population, inputs, say)
+    builder = Builder(project, exposure, store, population, inputs, replays, say)
     folder = datasets_path(project.artifacts) / exposure.name
     try:
         with locked(folder / ".lock", waiting_for=f"{exposure.name} is being built"):
@@ -112,7 +114,7 @@ def _find_exposure(declaration: Declaration, name: str) -> tuple[Exposure, Label
     return exposure, exposure.label_mart
 
 
-def _find_or_build(folder: Path, builder: Builder, number: int) -> Dataset:
+def _find_or_build(folder: Path, builder: "Builder", number: int) -> Dataset:
     for left in folder.glob(".building-*"):  # of a build that was killed
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
@@ -122,7 +124,7 @@ def _find_or_build(folder: Path, builder: Builder, number: int) -> Dataset:
     for path, record in there:
         if record.inputs == builder.inputs:
             verify(path, record)
-            describe(path, record)
+            builder.describe(path, record)
             return Dataset(path, record, is_new=False)
     building = folder / f".building-{uuid.uuid4().hex}"
     building.mkdir()

@@ -24,6 +24,7 @@ from martfeast.datasets.record import (
     LabelFacts,
     MartState,
     RegistryState,
+    ReplayFacts,
 )
 from martfeast.datasets.registration import checksum
 from martfeast.declaration.declared import ASKED_AT, SPLIT, Exposure, LabelMart, Mart
@@ -38,6 +39,7 @@ from martfeast.engines.duckdb import (
 )
 from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
+from martfeast.published.replays import ReplayRecord
 
 if TYPE_CHECKING:
     import pyarrow
@@ -48,13 +50,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Builder:
-    """Builds one dataset. inputs: all that its rows follow from. say: is told of progress."""
+    """Builds one dataset. inputs: all that its rows follow from. say: is told of progress.
+
+    replays: the last one of each mart, by the mart's name.
+    """
 
     project: Project
     exposure: Exposure
     store: "FeatureStore"
     population: Population
     inputs: Inputs
+    replays: dict[str, ReplayRecord]
     say: Say
 
     @property
@@ -107,15 +113,37 @@ class Builder:
             label_audit=audit,
             groups=groups,
             drift=drift,
+            replays=self._replays(),
             limits=find_limits(audit, groups, drift, columns),
             changes=changes,
         )
         self.say("writing    record, card and Croissant metadata")
         record.write(folder / RECORD)
-        describe(folder, record)
+        self.describe(folder, record)
         for file in (data, folder / RECORD):
             file.chmod(0o444)
         return record
+
+    @staticmethod
+    def describe(path: Path, record: DatasetRecord) -> None:
+        """Write card and Croissant metadata, which follow from the record, unless they are there."""
+        for name, draw in ((CARD, card_html), (CROISSANT, croissant_text)):
+            if not (path / name).exists():
+                (path / name).write_text(draw(record))
+                (path / name).chmod(0o444)
+
+    def _replays(self) -> list[ReplayFacts]:
+        """Return what the last replay of each mart showed, as far as there are any."""
+        return [
+            ReplayFacts(
+                mart=one.mart,
+                replayed_at=replay.replayed_at,
+                cuts=replay.cuts,
+                compared=replay.compared,
+            )
+            for one in self.inputs.marts
+            if (replay := self.replays.get(one.mart))
+        ]
 
     def _write_rows(self, spine: Path, data: Path, rows: int) -> None:
         """Write the rows kept, in order, and join the features to them through Feast."""
@@ -247,14 +275,6 @@ class Builder:
             asked_at=ASKED_AT,
             missing_reason=self.population.reason if self.population.keeps_unlabelled else None,
         )
-
-
-def describe(path: Path, record: DatasetRecord) -> None:
-    """Write card and Croissant metadata, which follow from the record, unless they are there."""
-    for name, draw in ((CARD, card_html), (CROISSANT, croissant_text)):
-        if not (path / name).exists():
-            (path / name).write_text(draw(record))
-            (path / name).chmod(0o444)
 
 
 def is_own_store(store: "FeatureStore") -> bool:

@@ -225,9 +225,7 @@ def _served(
     left_out: list[str],
 ) -> str:
     """Ask the online store for the newest rows of the label mart; return SQL of the answers."""
-    from feast import FeatureStore
-
-    store = FeatureStore(str(feature_repo.path), fs_yaml_file=feature_repo.yaml_file)
+    store = feature_repo.store()
     mart = exposure.label_mart
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."

@@ -37,6 +37,15 @@ class MartState(Part):
     is_label_mart: bool
 
 
+class ReplayFacts(Part):
+    """The last replay of a mart: when (UTC), and at how many past moments that showed something."""
+
+    mart: str
+    replayed_at: str
+    cuts: int
+    compared: int
+
+
 class RegistryState(Part):
     """What Feast's registry held of the feature service."""
 
@@ -221,7 +230,8 @@ class SplitDrift(Part):
 class DatasetRecord(Record):
     """A dataset: what it is made of, what it holds, and what was measured.
 
-    number: its version, never used twice. created_at: UTC. limits: what to know before using it.
+    number: its version, never used twice. created_at: UTC. replays: of its marts, as far as there
+    are any. limits: what to know before using it.
     changes: since the version before, as sentences.
     """
 
@@ -238,6 +248,7 @@ class DatasetRecord(Record):
     label_audit: LabelAudit
     groups: list[GroupFacts]
     drift: SplitDrift | None
+    replays: list[ReplayFacts]
     limits: list[str]
     changes: list[str]
 

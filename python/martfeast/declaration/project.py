@@ -2,14 +2,18 @@
 
 import os
 from dataclasses import dataclass
+from zoneinfo import available_timezones
 
 from martfeast.declaration.declared import Declaration, FeatureMart, LabelMart
 from martfeast.declaration.exposures import read_exposures
+from martfeast.declaration.keys import read_keys
 from martfeast.declaration.mart_rules import check_marts
 from martfeast.declaration.marts import read_marts
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
-from martfeast.problems import Problem, ProblemLog
+from martfeast.places import Place
+from martfeast.problems import Problem, ProblemLog, did_you_mean
 from martfeast.published.release import Release, read_release
+from martfeast.published.replays import DEFAULT_CUTS, FEWEST_CUTS
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,16 @@ class Project:
     """A dbt project: what dbt says, what is published, and what is declared for Feast.
 
     problems: what is wrong with the declaration itself, or with the files of the release.
+    cuts: how many past moments a replay must choose to be evidence.
+    time_zones: IANA zones whose midnights and clock changes are among them.
     """
 
     artifacts: Artifacts
     release: Release
     declaration: Declaration
     problems: list[Problem]
+    cuts: int = DEFAULT_CUTS
+    time_zones: tuple[str, ...] = ()
 
 
 def read_project(dbt_project: str | os.PathLike[str], target_path: str | None = None) -> Project:
@@ -39,6 +47,18 @@ def read_project(dbt_project: str | os.PathLike[str], target_path: str | None = 
     artifacts = read_artifacts(dbt_project, target_path)
     log = ProblemLog()
     release = read_release(artifacts.published_path, log)
+    return declare(artifacts, release, log)
+
+
+def declare(artifacts: Artifacts, release: Release, log: ProblemLog) -> Project:
+    """Return what a project declares, from what was read of it; files are not read any more.
+
+    Args:
+        artifacts: what dbt says.
+        release: what is published.
+        log: has the problems so far; what is wrong with the declaration is added.
+
+    """
     marts = read_marts(artifacts, release, log)
     check_marts(marts, log)
     exposures = read_exposures(artifacts, {mart.name: mart for mart in marts}, log)
@@ -47,4 +67,30 @@ def read_project(dbt_project: str | os.PathLike[str], target_path: str | None = 
         {mart.name: mart for mart in marts if isinstance(mart, LabelMart)},
         {exposure.name: exposure for exposure in exposures},
     )
-    return Project(artifacts, release, declaration, log.problems)
+    cuts, time_zones = _read_replay_settings(artifacts, log)
+    return Project(artifacts, release, declaration, log.problems, cuts, time_zones)
+
+
+def _read_replay_settings(artifacts: Artifacts, log: ProblemLog) -> tuple[int, tuple[str, ...]]:
+    """Return the variables ``replay.cuts`` and ``replay.time_zones``; log what cannot be right."""
+    steps = ("vars", "martfeast", "replay")
+    place, subject = Place(artifacts.project_dir, "dbt_project.yml", steps), ".".join(steps)
+    kinds = {"cuts": object, "time_zones": list}
+    keys = read_keys(artifacts.settings.get("replay", {}), kinds, place, subject, log)
+    cuts = keys.get("cuts", DEFAULT_CUTS)
+    if isinstance(cuts, bool) or not isinstance(cuts, int) or cuts < FEWEST_CUTS:
+        log.add(
+            place.at("cuts"),
+            f"{subject}.cuts",
+            "wrong-value",
+            f"{cuts!r} is no number of past moments that could show anything.",
+            f"Write {FEWEST_CUTS} or more; {DEFAULT_CUTS} unless set.",
+        )
+        cuts = DEFAULT_CUTS
+    zones = [str(name) for name in keys.get("time_zones", [])]
+    for name in zones:
+        if name not in available_timezones():
+            fix = did_you_mean(name, available_timezones(), "Write an IANA name.")
+            message = f"'{name}' is not a time zone."
+            log.add(place.at("time_zones"), f"{subject}.time_zones", "wrong-value", message, fix)
+    return cuts, tuple(name for name in zones if name in available_timezones())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from martfeast.declaration.declared import Mart
 from martfeast.gate.evidence import Evidence
 from martfeast.places import Place
+from martfeast.published.replays import ReplayRecord
 
 GOOD_ENOUGH = "Is the data good enough for feature engineering?"
 FINDABLE = "Can people find it?"
@@ -58,12 +59,17 @@ class Judgement:
 class MartReadiness:
     """How a mart stands on every criterion, by the criterion's name.
 
-    warnings: what its last replay found to look at.
+    replay: its last one, if any.
     """
 
     mart: Mart
     judgements: dict[str, Judgement]
-    warnings: list[str]
+    replay: ReplayRecord | None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its last replay found to look at."""
+        return self.replay.warnings if self.replay else []
 
     @property
     def is_ready(self) -> bool:

@@ -74,8 +74,7 @@ def _judge_mart(
                 message = f"{first.message} The waiver ended with {expired[criterion.name]}."
                 findings[0] = Finding(message, first.fix, first.place)
         judgements[criterion.name] = Judgement(criterion, state, findings, waiver)
-    record = evidence.replays.get(mart.unique_id)
-    return MartReadiness(mart, judgements, record.warnings if record else [])
+    return MartReadiness(mart, judgements, evidence.replays.get(mart.unique_id))
 
 
 def _read_levels(evidence: Evidence, log: ProblemLog) -> dict[str, Any]:

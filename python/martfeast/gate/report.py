@@ -7,6 +7,7 @@ from typing import Any
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criteria import CRITERIA
 from martfeast.gate.criterion import FAIL, PASS, WAIVED, WARN, Criterion, MartReadiness
+from martfeast.published.replays import ReplayRecord
 
 WIDTH = 100
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
@@ -98,6 +99,8 @@ def mart_report(readiness: MartReadiness) -> str:
             f"  vouched     {passed} of {len(version.tests)} tests passed;"
             f" content {version.content_hash}, built by dbt invocation {version.built_by}",
         ]
+    if readiness.replay is not None:
+        lines.append(f"  replayed    {replay_in_words(readiness.replay)}")
     for judgement in readiness.judgements.values():
         lines.append("")
         state = _SIGNS.get(judgement.state, judgement.state)
@@ -107,6 +110,14 @@ def mart_report(readiness: MartReadiness) -> str:
         if judgement.waiver:
             lines.append(f"    Waived: {judgement.waiver}")
     return "\n".join(map(wrapped, lines))
+
+
+def replay_in_words(replay: ReplayRecord) -> str:
+    """Return when a mart was replayed, and at how many moments."""
+    return (
+        f"{replay.replayed_at} UTC, at {replay.cuts} moments that showed something"
+        f" ({replay.asked or 'none'} were to be chosen): {replay.compared:,} rows compared"
+    )
 
 
 def wrapped(text: str) -> str:
@@ -146,6 +157,7 @@ def _mart(readiness: MartReadiness) -> dict[str, Any]:
         "version": version.name if version else None,
         "path": str(version.path) if version else None,
         "row_count": version.row_count if version else None,
+        "replay": readiness.replay.model_dump(exclude={"lineage"}) if readiness.replay else None,
         "criteria": {
             name: {
                 "state": judgement.state,

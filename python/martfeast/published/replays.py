@@ -9,12 +9,17 @@ from martfeast.files import locked
 from martfeast.problems import Problem, refusal
 from martfeast.records import Record, RecordError
 
+# How many past moments a replay chooses, unless a project says otherwise; and the fewest that it
+# may say: with fewer that show something, a mart has shown too little.
+DEFAULT_CUTS, FEWEST_CUTS = 24, 3
+
 
 class ReplayRecord(BaseModel):
     """What the last replay of a mart showed.
 
     lineage: what the mart and its ancestors ran then, as checksums by node. replayed_at: UTC.
-    cuts, compared, withheld: how many moments, rows compared, and later facts withheld.
+    asked: how many moments were to be chosen. cuts: those that showed something, perturbed ones
+    included. compared, withheld: rows compared, and later facts withheld, over all cuts.
     failure: how it knew the future, or why nothing was shown; empty if it passed.
     warnings: what to look at besides.
     """
@@ -23,6 +28,7 @@ class ReplayRecord(BaseModel):
 
     lineage: dict[str, str]
     replayed_at: str
+    asked: int
     cuts: int
     compared: int
     withheld: int

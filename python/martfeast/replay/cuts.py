@@ -10,7 +10,6 @@ from martfeast.engines.duckdb import parquet_rows, quoted, utc
 from martfeast.replay.lineage import Relation
 from martfeast.replay.scratch import Cut, Scratch
 
-DEFAULT_CUTS = 24
 PERTURBATIONS = ("deleted", "delayed", "shuffled")
 GOLDEN_RATIO = 0.618
 MICROSECOND = timedelta(microseconds=1)

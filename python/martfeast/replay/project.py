@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
@@ -14,10 +14,12 @@ from martfeast.gate.judge import as_problem
 from martfeast.problems import DeclarationError, did_you_mean, refusal
 from martfeast.published.replays import ReplayRecord, require_writable, write_replays
 from martfeast.replay.blind_spots import warnings
-from martfeast.replay.cuts import DEFAULT_CUTS
 from martfeast.replay.lineage import Lineage, compile_lineage
 from martfeast.replay.report import ProjectReplay, failure
 from martfeast.replay.run import Replay, Say, replay
+
+if TYPE_CHECKING:
+    from martfeast.to_feast.repository import FeatureRepo
 
 ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
 # What must hold before a mart can be replayed at all.
@@ -26,9 +28,9 @@ PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
 def replay_project(
     dbt_project: str | os.PathLike[str],
-    offline_store: dict[str, Any] | None = None,
+    feature_repo: "FeatureRepo | None" = None,
     names: Iterable[str] = (),
-    cut_count: int = DEFAULT_CUTS,
+    cut_count: int | None = None,
     at: Iterable[datetime] = (),
     say: Say = lambda _: None,
 ) -> ProjectReplay:
@@ -36,11 +38,10 @@ def replay_project(
 
     Args:
         dbt_project: the folder with dbt_project.yml; any working directory will do.
-        offline_store: settings of the Feast offline store to check training with; by default this
-            package's.
+        feature_repo: whose offline store to check training with; by default this package's.
         names: the marts; by default all.
-        cut_count: how many moments to choose. Fewer than the default are no evidence that a mart
-            passes; a failure always counts.
+        cut_count: how many moments to choose, by default what the project asks for. Fewer are no
+            evidence that a mart passes; a failure always counts.
         at: moments to replay instead, UTC; no evidence either, unless a mart fails.
         say: is told of progress, a line at a time.
 
@@ -49,35 +50,33 @@ def replay_project(
             code, or something cannot be replayed.
 
     """
-    from martfeast.replay.serving import ServingCheck
-
     project = read_project(dbt_project)
     artifacts = project.artifacts
     evidence = Evidence(project)
     marts = _find_marts(project, list(names))
     _require_replayable(evidence, marts)
     require_writable(artifacts.published_path)
+    from martfeast.replay.serving import ServingCheck  # Feast takes seconds to import
+
     say("compiling the project")
     lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
-    settings = artifacts.settings.get("replay", {})
     moments = list(at)
-    store = offline_store or ASOF_STORE
+    asked = cut_count or project.cuts
+    store = feature_repo.offline_store if feature_repo else ASOF_STORE
     with ServingCheck(project.declaration, marts, store) as serving:
         replayed = replay(
             marts,
             lineage,
             str(artifacts.project_dir),
-            cut_count,
+            asked,
             moments,
-            settings.get("time_zones", []),
+            project.time_zones,
             serving,
             say,
         )
     shown = _add_what_is_read(evidence, marts, lineage, replayed)
-    is_evidence = cut_count >= DEFAULT_CUTS and not moments
-    write_replays(
-        artifacts.published_path, _records(evidence, lineage, replayed, shown, is_evidence)
-    )
+    records = _records(evidence, lineage, shown, 0 if moments else asked)
+    write_replays(artifacts.published_path, records)
     return shown
 
 
@@ -121,9 +120,12 @@ def _add_what_is_read(
 
 
 def _records(
-    evidence: Evidence, lineage: Lineage, replayed: Replay, shown: ProjectReplay, is_evidence: bool
+    evidence: Evidence, lineage: Lineage, shown: ProjectReplay, asked: int
 ) -> dict[str, ReplayRecord]:
-    """Return what the gate is to know; a failure is evidence always."""
+    """Return what the gate is to know; a failure is evidence always.
+
+    asked: how many moments were to be chosen; 0 where they were given.
+    """
     artifacts = evidence.project.artifacts
     return {
         result.unique_id: ReplayRecord(
@@ -132,12 +134,13 @@ def _records(
                 for name in sorted(lineage.above(result.unique_id))
             },
             replayed_at=f"{evidence.now:%Y-%m-%d %H:%M:%S}",
+            asked=asked,
             cuts=result.cuts,
             compared=result.compared,
             withheld=result.withheld,
             failure=failure(result),
             warnings=[problem.message for problem in shown.warnings[result.mart]],
         )
-        for result in replayed.marts
-        if is_evidence or result.differences
+        for result in shown.replay.marts
+        if asked >= evidence.project.cuts or result.differences
     }

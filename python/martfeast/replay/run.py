@@ -15,13 +15,11 @@ from datetime import datetime
 from martfeast.declaration.declared import Mart
 from martfeast.engines.duckdb import timestamp, utc
 from martfeast.problems import DeclarationError
+from martfeast.published.replays import DEFAULT_CUTS, FEWEST_CUTS
 from martfeast.replay.compare import Difference, compare, in_words
-from martfeast.replay.cuts import DEFAULT_CUTS, choose_cuts, perturbed
+from martfeast.replay.cuts import choose_cuts, perturbed
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.scratch import Cut, Scratch
-
-# With fewer cuts that show something, a mart has shown too little.
-NEEDED_CUTS = 3
 
 Say = Callable[[str], None]
 Serving = Callable[[Scratch, Cut], dict[str, str]]
@@ -166,7 +164,7 @@ class _Shown:
             return ""
         if not self.rebuilt.compared:
             return "it has no rows, so nothing is shown. Load data, then run `dbt build`"
-        if not cuts or effective < min(len(cuts), NEEDED_CUTS):
+        if not cuts or effective < min(len(cuts), FEWEST_CUTS):
             return _vacuous(cuts, self.pairs)
         return self.served
 

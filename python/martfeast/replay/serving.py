@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from martfeast.replay.scratch import Cut, Scratch
 
+    # The keys that were asked for, and what was given for them.
+    Answer = tuple[pd.DataFrame, pd.DataFrame]
+
 KEYS = 200
 TRAINING_ROWS = 1_000
 
@@ -73,14 +76,19 @@ class ServingCheck:
             except _Mismatch as mismatch:
                 for name in exposure.features_by_mart:
                     problems.setdefault(name, f"at {cut.at}, {mismatch}")
+        asked = {}
         for mart in self.marts:
             try:
-                self._check_mart(scratch, mart, cut)
+                asked[mart.name] = self._check_offline(scratch, mart, cut)
             except _Mismatch as mismatch:
                 problems.setdefault(mart.name, f"at {cut.at}, {mismatch}")
+        answers = {name: pair for name, pair in asked.items() if pair is not None}
+        for name, problem in self._check_online(scratch, cut, answers).items():
+            problems.setdefault(name, f"at {cut.at}, {problem}")
         return problems
 
-    def _check_mart(self, scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> None:
+    def _check_offline(self, scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> "Answer | None":
+        """Compare what is given for some keys; return them with the answer, None without keys."""
         import pandas as pd
 
         keys = ", ".join(map(quoted, mart.entity_columns))
@@ -88,21 +96,47 @@ class ServingCheck:
         sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
         frame = scratch.connection.execute(sql, {"at": cut.at}).df()
         if frame.empty:
-            return
+            return None
         frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")
-        refs = [f"{mart.name}:{name}" for name in mart.features]
-        a = _retrieve(self.today, frame, refs)
-        _require_same(mart, a, _retrieve(self.then, frame, refs), "the replayed mart gives")
-        if mart.online:
-            sample = self.folder / f"{mart.name}.online.parquet"
-            scratch.connection.register("keys_wanted", frame)
-            scratch.connection.execute(
-                f"copy (select * from {parquet_rows(mart.path)} semi join keys_wanted"
-                f" using ({keys})) to {literal(str(sample))} (format parquet)"
-            )
-            scratch.connection.unregister("keys_wanted")
-            online = _online(_moved(mart, sample), cut.at, frame, self.offline_store, self.folder)
-            _require_same(mart, a, online, "the online store gives")
+        answer = _retrieve(self.today, frame, _references(mart))
+        then = _retrieve(self.then, frame, _references(mart))
+        _require_same(mart, answer, then, "the replayed mart gives")
+        return frame, answer
+
+    def _check_online(
+        self, scratch: "Scratch", cut: "Cut", answers: dict[str, "Answer"]
+    ) -> dict[str, str]:
+        """Materialize the marts up to the cut, and compare; return by mart what is wrong.
+
+        The online store is empty before: Feast's keep a value past its TTL, which only a later
+        value of its key ends.
+        """
+        marts = [mart for mart in self.marts if mart.online and mart.name in answers]
+        samples = [self._sample(scratch, mart, answers[mart.name][0]) for mart in marts]
+        problems = {}
+        with tempfile.TemporaryDirectory(dir=self.folder) as empty:
+            store = _feature_store(samples, self.offline_store, Path(empty)) if samples else None
+            for mart in samples:
+                assert store is not None
+                frame, answer = answers[mart.name]
+                try:
+                    online = _online(store, mart, cut.at, frame)
+                    _require_same(mart, answer, online, "the online store gives")
+                except _Mismatch as mismatch:
+                    problems[mart.name] = str(mismatch)
+        return problems
+
+    def _sample(self, scratch: "Scratch", mart: FeatureMart, frame: "pd.DataFrame") -> FeatureMart:
+        """Return the mart with the rows of some keys only: no others are asked for."""
+        sample = self.folder / f"{mart.name}.online.parquet"
+        keys = ", ".join(map(quoted, mart.entity_columns))
+        scratch.connection.register("keys_wanted", frame)
+        scratch.connection.execute(
+            f"copy (select * from {parquet_rows(mart.path)} semi join keys_wanted"
+            f" using ({keys})) to {literal(str(sample))} (format parquet)"
+        )
+        scratch.connection.unregister("keys_wanted")
+        return _moved(mart, sample)
 
     def _check_training(self, scratch: "Scratch", exposure: Exposure, cut: "Cut") -> None:
         mart = exposure.label_mart
@@ -186,26 +220,20 @@ def _retrieve(store: "FeatureStore", frame: "pd.DataFrame", refs: list[str]) -> 
         return store.get_historical_features(entity_df=frame, features=refs).to_df()
 
 
-def _online(
-    mart: FeatureMart,
-    at: datetime,
-    frame: "pd.DataFrame",
-    offline_store: dict[str, Any],
-    folder: Path,
-) -> "pd.DataFrame":
-    """Materialize a mart up to a moment, and ask the online store for the keys of a frame.
+def _references(mart: FeatureMart) -> list[str]:
+    return [f"{mart.name}:{name}" for name in mart.features]
 
-    The online store is empty before: Feast's keep a value past its TTL, which only a later value of
-    its key ends.
-    """
+
+def _online(
+    store: "FeatureStore", mart: FeatureMart, at: datetime, frame: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """Materialize a mart up to a moment, and ask the online store for the keys of a frame."""
     until = at.replace(tzinfo=UTC)
     start = until - mart.ttl if mart.ttl else datetime(1700, 1, 1, tzinfo=UTC)
-    refs = [f"{mart.name}:{name}" for name in mart.features]
     rows = {name: frame[name].tolist() for name in mart.entity_columns}
-    with tempfile.TemporaryDirectory(dir=folder) as empty, _quiet():
-        store = _feature_store([mart], offline_store, Path(empty))
-        store.materialize(start, until)
-        return store.get_online_features(features=refs, entity_rows=rows).to_df()
+    with _quiet():
+        store.materialize(start, until, feature_views=[mart.name])
+        return store.get_online_features(features=_references(mart), entity_rows=rows).to_df()
 
 
 def _require_same(mart: Mart, a: "pd.DataFrame", b: "pd.DataFrame", what: str) -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from feast import FeatureStore
-from feast.repo_config import load_repo_config
+from typing import TYPE_CHECKING, Any
 
 from martfeast.gate.evidence import Registered
 from martfeast.problems import refusal
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+    from feast.repo_config import RepoConfig
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class FeatureRepo:
     @property
     def registry_path(self) -> Path | None:
         """The file of a local file registry, absolute; None for another kind of registry."""
-        registry = load_repo_config(self.path, self.yaml_file).registry
+        registry = self._config().registry
         if registry.registry_type != "file" or "://" in str(registry.path):
             return None
         return self.path / str(registry.path)
@@ -29,7 +30,7 @@ class FeatureRepo:
     @property
     def offline_store(self) -> dict[str, Any]:
         """The settings of its offline store."""
-        settings = load_repo_config(self.path, self.yaml_file).offline_store
+        settings = self._config().offline_store
         return dict(settings) if isinstance(settings, dict) else settings.model_dump()
 
     def read_registered(self) -> Registered:
@@ -54,7 +55,7 @@ class FeatureRepo:
         path = self.registry_path
         if path is not None and not path.exists():  # opening the store would create it
             return Registered()
-        store = FeatureStore(str(self.path), fs_yaml_file=self.yaml_file)
+        store = self.store()
         services = {
             service.name: {
                 projection.name: {field.name: str(field.dtype) for field in projection.features}
@@ -73,4 +74,15 @@ class FeatureRepo:
         path = self.registry_path
         if path is not None:
             return path.read_bytes().decode("latin-1") if path.exists() else ""
-        return str(FeatureStore(str(self.path), fs_yaml_file=self.yaml_file).registry.proto())
+        return str(self.store().registry.proto())
+
+    def store(self) -> "FeatureStore":
+        """Return the feature store. Importing Feast takes seconds, so it happens here."""
+        from feast import FeatureStore
+
+        return FeatureStore(str(self.path), fs_yaml_file=self.yaml_file)
+
+    def _config(self) -> "RepoConfig":
+        from feast.repo_config import load_repo_config
+
+        return load_repo_config(self.path, self.yaml_file)

@@ -122,6 +122,7 @@ def _view(record: DatasetRecord) -> Json:
         "drifted": drifted,
         "drift_top": max([1.5 * drift.threshold, *(f.psi for f in drifted)]) if drift else 1,
         "marts": _marts(record),
+        "replayed": {replay.mart: replay for replay in record.replays},
         "look": LOOK,
         "different": DIFFERENT,
     }

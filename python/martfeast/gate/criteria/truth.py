@@ -82,6 +82,12 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             " replayed."
         )
         yield Finding(message, fix, mart.place)
+    elif not record.failure and record.asked < evidence.project.cuts:
+        message = (
+            f"It was replayed at {record.asked} chosen moments, and the project asks for"
+            f" {evidence.project.cuts} (vars.martfeast.replay.cuts)."
+        )
+        yield Finding(message, fix, mart.place)
     elif record.failure:
         fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."
         yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)

@@ -47,17 +47,17 @@ def test_every_flight_of_the_year_is_in_the_marts(built_project: Path) -> None:
     ) == [("cancelled", 8255), ("diverted", 1175), (None, 327346)]
 
 
-def test_metrics_equal_the_sql_that_defines_them(built_project: Path, run: Run) -> None:
-    run("dbt", "parse", "--quiet", cwd=built_project)
+def test_metrics_equal_the_sql_that_defines_them(project: Path, run: Run) -> None:
+    run("dbt", "parse", "--quiet", cwd=project)
     run(
         "mf", "query", "--csv", "metrics.csv", "--decimals", "12",
         "--metrics", "flights,on_time_share,cancellation_share,average_arrival_delay_minutes",
         "--group-by", "flight__carrier_code", "--order", "flight__carrier_code",
-        cwd=built_project,
+        cwd=project,
     )  # fmt: skip
-    metrics = list(csv.reader(io.StringIO((built_project / "metrics.csv").read_text())))[1:]
+    metrics = list(csv.reader(io.StringIO((project / "metrics.csv").read_text())))[1:]
     expected = query(
-        built_project,
+        project,
         """
         select
             carrier_code,
@@ -68,7 +68,7 @@ def test_metrics_equal_the_sql_that_defines_them(built_project: Path, run: Run) 
         from marts.fct_flights group by all order by 1
         """,
     )
-    header = (built_project / "metrics.csv").read_text().splitlines()[0].split(",")
+    header = (project / "metrics.csv").read_text().splitlines()[0].split(",")
     assert header == [
         "flight__carrier_code",
         "flights",
@@ -139,7 +139,7 @@ def test_build_on_a_damaged_landing_record_says_so(project: Path, run: Run, cont
 
 
 def test_exposure_that_names_a_missing_mart_is_named(project: Path, run: Run) -> None:
-    exposures = project / "models/marts/exposures.yml"
+    exposures = project / "models/marts/_exposures.yml"
     exposures.write_text(
         exposures.read_text().replace("ref('route_performance_daily')", "ref('route_daily')")
     )

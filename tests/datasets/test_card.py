@@ -350,6 +350,15 @@ def a_record():
                 for psi in [round(0.42 * 0.86**place, 4)]
             ],
         },
+        "replays": [
+            {
+                "mart": mart,
+                "replayed_at": "2026-11-25 03:10:00",
+                "cuts": 27,
+                "compared": 1_234_567,
+            }
+            for mart in MARTS
+        ],
         "limits": [
             "One year only: nothing here says how another year would look.",
             "Cancelled and diverted flights have no label and are left out; they are more common"

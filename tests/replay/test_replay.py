@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from conftest import Library
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "python/martfeast/dbt_package"
@@ -35,10 +36,9 @@ def refusal(library, *arguments: str) -> str:
 # The leak zoo
 
 
-@pytest.fixture(scope="session")
-def zoo(built_library, tmp_path_factory):
-    """The zoo, built twice: between the builds the directory of shops is overwritten in place."""
-    library = type(built_library)(tmp_path_factory.mktemp("zoo") / "project")
+def build_zoo(path: Path) -> None:
+    """Build the zoo twice, and replay it; in between, the directory of shops is overwritten."""
+    library = Library(path)
     ignore = shutil.ignore_patterns("target", "logs", "dbt_packages", "out", "*.duckdb")
     shutil.copytree(ZOO, library.path, ignore=ignore)
     packages = [f"  - local: {path}\n" for path in (PACKAGE, ZOO.parent / "dbt_moments")]
@@ -52,12 +52,19 @@ def zoo(built_library, tmp_path_factory):
     library.replace_in("seeds/shop_directory.csv", "0,120,", "0,1200,")
     library.replace_in("seeds/shop_directory.csv", "1,80,", "1,800,")
     assert library.dbt("build").returncode == 0
-    return library
+    answer = replay(library, "--cuts", "12", succeeds=False)
+    (path / "replay.json").write_text(json.dumps(answer))
+
+
+@pytest.fixture(scope="session")
+def zoo(build_once) -> Library:
+    return Library(build_once("zoo", build_zoo))
 
 
 @pytest.fixture(scope="session")
 def zoo_replay(zoo) -> Json:
-    return replay(zoo, "--cuts", "12", succeeds=False)
+    answer: Json = json.loads((zoo.path / "replay.json").read_text())
+    return answer
 
 
 def finding(mart: Json) -> str:
@@ -237,7 +244,7 @@ def test_an_event_time_that_is_no_time_is_named(library, name):
     assert f"Its event_time is {name}, which is " in refusal(library)
 
 
-def test_a_few_cuts_are_no_evidence(library):
+def test_fewer_cuts_than_the_project_asks_for_are_no_evidence(library):
     evidence = library.published / "replays.json"
     evidence.unlink()
     assert replay(library, "--cuts", "12", "--select", LABELS)["has_passed"]
@@ -245,6 +252,43 @@ def test_a_few_cuts_are_no_evidence(library):
     assert not evidence.exists()
     refused = library.feast("apply")
     assert "No replay has shown that it never knew the future." in refused.stderr
+
+
+def test_a_project_says_how_many_cuts_are_evidence(library):
+    published, asks = "    published_path: out/published", "\n    replay: {cuts: NUMBER}"
+    library.replace_in("dbt_project.yml", published, published + asks.replace("NUMBER", "30"))
+    assert library.dbt("parse").returncode == 0
+    said = " ".join(library.martfeast("status", cwd=library.path).stdout.split())
+    assert "It was replayed at 24 chosen moments, and the project asks for 30" in said
+    # A small project may ask for fewer.
+    (library.published / "replays.json").unlink()
+    library.replace_in("dbt_project.yml", "cuts: 30", "cuts: 12")
+    assert library.dbt("parse").returncode == 0
+    assert replay(library, "--select", LABELS)["has_passed"]
+    said = " ".join(library.martfeast("status", LABELS, cwd=library.path).stdout.split())
+    assert "(12 were to be chosen)" in said
+    assert "replayed: ok" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("cuts: 2", "2 is no number of past moments that could show anything. Write 3 or more"),
+        ("cuts: many", "'many' is no number of past moments"),
+        ("cuts: true", "True is no number of past moments"),
+        ("time_zones: [America/NewYork]", "Did you mean 'America/New_York'?"),
+        ("time_zones: UTC", "'UTC' does not fit here. Write a list."),
+        ("cutz: 12", "'cutz' is not a key here. Did you mean 'cuts'?"),
+    ],
+)
+def test_a_setting_of_replays_that_cannot_be_right(library, setting, said):
+    published = "    published_path: out/published"
+    library.replace_in("dbt_project.yml", published, f"{published}\n    replay: {{{setting}}}")
+    assert library.dbt("parse").returncode == 0
+    refused = library.martfeast("replay", cwd=library.path)
+    assert refused.returncode == 1
+    assert "dbt_project.yml:15" in refused.stderr
+    assert said in " ".join(refused.stderr.split())
 
 
 def test_a_replay_changes_nothing(library):

@@ -30,6 +30,7 @@ def store_with(offline_store: dict[str, str], registry: Path) -> FeatureStore:
 
 
 def test_every_exposed_view_equals_feasts_own_store(project: Path, run: Run) -> None:
+    run("martfeast", "replay", cwd=project)
     run("feast", "apply", cwd=project / "feature_repo")
     registry = project / "feature_repo/data/registry.db"
     ours, theirs = store_with(ASOF, registry), store_with(FEAST, registry)
