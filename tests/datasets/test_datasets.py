@@ -75,7 +75,7 @@ STORES = ["duckdb", "martfeast.offline_store.DuckDBAsofOfflineStore"]
 @pytest.mark.parametrize("store", STORES)
 def test_rows_labels_and_features_as_they_were_known(applied, store):
     """By hand from the seeds; loan 103 is still out, so it has no label."""
-    applied.replace_in("feature_repo/feature_store.yaml", "type: duckdb", f"type: {store}")
+    applied.replace_in("feature_repo/feature_store.yaml", f"type: {STORES[1]}", f"type: {store}")
     record = dataset(applied)
     assert rows(
         applied,

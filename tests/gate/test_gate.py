@@ -206,10 +206,12 @@ def test_a_criterion_refuses_and_passes_again(applied, broken):
     assert broken.message.replace("VERSION", version) in message
     assert library.registry.read_bytes() == registry
 
+    # Back to the code that was replayed: the record of it holds, and nothing is replayed again.
     for file, text in originals.items():
         (library.path / file).write_text(text)
     assert library.dbt("build").returncode == 0
-    library.replay()
+    if broken.criterion in ("no_label_upstream", "sources_fresh"):  # other code was replayed since
+        library.replay()
     mended = library.feast("apply")
     assert mended.returncode == 0, mended.stderr
 

@@ -15,6 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "python/martfeast/dbt_package"
 ZOO = REPOSITORY / "tests/projects/leak_zoo"
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+OWN_STORE = "type: martfeast.offline_store.DuckDBAsofOfflineStore"
 SQL = f"models/marts/{TITLES}.sql"
 Json = dict[str, Any]
 
@@ -291,6 +292,11 @@ def test_a_setting_of_replays_that_cannot_be_right(library, setting, said):
     assert said in " ".join(refused.stderr.split())
 
 
+def test_feasts_own_duckdb_store_is_checked_as_ours_is(library):
+    library.replace_in("feature_repo/feature_store.yaml", OWN_STORE, "type: duckdb")
+    assert replay(library, "--select", TITLES)["has_passed"]
+
+
 def test_a_replay_changes_nothing(library):
     warehouse = library.path / "library.duckdb"
     before = warehouse.read_bytes(), library.published_bytes()
@@ -379,7 +385,7 @@ def test_serving_what_was_not_known_is_found(library, monkeypatch):
     (library.path / "stores").mkdir()
     (library.path / "stores/leaky_store.py").write_text(LEAKY_STORE)
     library.replace_in(
-        "feature_repo/feature_store.yaml", "type: duckdb", "type: leaky_store.LeakyOfflineStore"
+        "feature_repo/feature_store.yaml", OWN_STORE, "type: leaky_store.LeakyOfflineStore"
     )
     monkeypatch.setattr(
         type(library), "python_path", f"{REPOSITORY / 'python'}:{library.path / 'stores'}"

@@ -126,7 +126,7 @@ class Builder:
 
     @staticmethod
     def describe(path: Path, record: DatasetRecord) -> None:
-        """Write card and Croissant metadata, which follow from the record, unless they are there."""
+        """Write card and Croissant, which follow from the record, unless they are there."""
         for name, draw in ((CARD, card_html), (CROISSANT, croissant_text)):
             if not (path / name).exists():
                 (path / name).write_text(draw(record))
