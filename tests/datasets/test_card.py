@@ -130,7 +130,7 @@ def a_level(level, all_rows, rows, total_rows, labelled_share, base_rate):
     }
 
 
-def a_group(name, description, levels, psi, verdict):
+def a_group(name, description, levels, psi, reading):
     """levels: name -> (rows, base rate). The more rows, the more of them are in the file."""
     total = sum(rows for rows, _ in levels.values())
     kept = {
@@ -144,7 +144,7 @@ def a_group(name, description, levels, psi, verdict):
         "psi": psi,
         "psi_low": psi * 0.7,
         "psi_high": psi * 1.5 + 0.001,
-        "verdict": verdict,
+        "reading": reading,
         "levels": [
             a_level(level, rows, int(rows * share), in_file, share, rate)
             for level, (rows, rate, share) in kept.items()
@@ -344,7 +344,7 @@ def a_record():
                     "psi": psi,
                     "standardized_difference": None,
                     "missing_shares": [0.01, 0.02],
-                    "verdict": "different" if psi > 0.25 else "look" if psi > 0.1 else "alike",
+                    "reading": "different" if psi > 0.25 else "look" if psi > 0.1 else "alike",
                 }
                 for place, name in enumerate(features)
                 for psi in [round(0.42 * 0.86**place, 4)]
@@ -421,7 +421,7 @@ MARKUP = """<script>alert("1")</script> & 'quotes' "here" </title><img src=x one
 
 # Words that a choice hangs on, moments, and periods, which have to fit under an axis.
 KEPT = {
-    *("verdict", "role", "unlabelled", "mart", "software", "file", "license"),
+    *("reading", "role", "unlabelled", "mart", "software", "file", "license"),
     *("created_at", "from", "until", "as_of", "test_from", "period"),
 }
 

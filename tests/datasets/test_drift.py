@@ -7,9 +7,9 @@ import pytest
 from martfeast.datasets.audit import measure_columns
 from martfeast.datasets.drift import (
     measure_drift,
+    reading,
     stability_index,
     standardized_difference,
-    verdict,
 )
 
 
@@ -27,7 +27,7 @@ def test_the_index_by_hand():
     assert stability_index([25, 75], [50, 50]) == pytest.approx(expected)
     assert stability_index([50, 50], [25, 75]) == pytest.approx(expected), "it is symmetric"
     assert stability_index([25, 75], [2500, 7500]) == pytest.approx(0, abs=1e-3)
-    assert [verdict(psi) for psi in (0.09, 0.1, 0.24, 0.25)] == [
+    assert [reading(psi) for psi in (0.09, 0.1, 0.24, 0.25)] == [
         "alike",
         "look",
         "look",

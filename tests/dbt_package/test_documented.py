@@ -42,8 +42,8 @@ def test_the_steps_show_what_the_last_judgement_saw(library):
     library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
     library.said("build", succeeds=False)
     found = library.query(
-        "select split_part(mart_id, '.', -1), split_part(test_id, '.', -1), finding, is_blocking"
-        " from martfeast_judge.test_results where finding is not null"
+        "select split_part(mart_id, '.', -1), split_part(test_id, '.', -1), reason, is_blocking"
+        " from martfeast_judge.test_results where reason is not null"
     )
     reason = "test overdue_share_is_a_share failed (1)"
     assert found == [("member_activity_daily", "overdue_share_is_a_share", reason, True)]

@@ -5,7 +5,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from martfeast.datasets.drift import measure_drift, stability_index, verdict
+from martfeast.datasets.drift import measure_drift, reading, stability_index
 from martfeast.datasets.record import (
     FeatureDrift,
     GroupFacts,
@@ -158,7 +158,7 @@ def _measure_group(name: str, description: str, levels: list[Counts]) -> GroupFa
         psi=_six_digits(psi),
         psi_low=_six_digits(min(float(low), psi)),
         psi_high=_six_digits(max(float(high), psi)),
-        verdict=verdict(psi),
+        reading=reading(psi),
         levels=[_measure_level(level, population_rows, rows) for level in levels],
     )
 
@@ -245,7 +245,7 @@ def measure_split(
                     _six_digits(drift.missing_shares[0]),
                     _six_digits(drift.missing_shares[1]),
                 ),
-                verdict=drift.verdict,
+                reading=drift.reading,
             )
             for drift in measure_drift(connection, parts[0], parts[1], exposure.features)
         ],

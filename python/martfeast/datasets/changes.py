@@ -50,7 +50,7 @@ def find_changes(
     shared = [name for name in keys if name in types]
     found += _in_rows(connection, old_rows, rows, shared, same)
     found += [
-        f"{drift.column} is distributed otherwise: index {drift.psi:.2f} ({drift.verdict})"
+        f"{drift.column} is distributed otherwise: index {drift.psi:.2f} ({drift.reading})"
         for drift in sorted(
             measure_drift(connection, old_rows, rows, same), key=lambda drift: -drift.psi
         )

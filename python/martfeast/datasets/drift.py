@@ -27,12 +27,12 @@ class Drift:
     missing_shares: tuple[float, float]
 
     @property
-    def verdict(self) -> str:
+    def reading(self) -> str:
         """The index in a word: alike, look or different."""
-        return verdict(self.psi)
+        return reading(self.psi)
 
 
-def verdict(psi: float) -> str:
+def reading(psi: float) -> str:
     """Return a population stability index in a word: alike, look or different."""
     return "alike" if psi < LOOK else "look" if psi < DIFFERENT else "different"
 

@@ -51,7 +51,7 @@ def _of_time(audit: LabelAudit, drift: SplitDrift | None) -> Iterator[str]:
             " period: what holds in one need not hold in the next."
         )
     features = drift.features if drift else []
-    drifting = [feature.column for feature in features if feature.verdict == "different"]
+    drifting = [feature.column for feature in features if feature.reading == "different"]
     if drifting:
         yield f"Distributed otherwise in test than in train: {', '.join(drifting)}."
 

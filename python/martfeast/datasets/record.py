@@ -196,7 +196,7 @@ class Level(Part):
 class GroupFacts(Part):
     """A group column: how the dataset's rows are spread over its levels, against those asked for.
 
-    psi: the population stability index, with the ends of its 95% interval. verdict: it in a word.
+    psi: the population stability index, with the ends of its 95% interval. reading: it in a word.
     """
 
     group: str
@@ -204,7 +204,7 @@ class GroupFacts(Part):
     psi: float
     psi_low: float
     psi_high: float
-    verdict: str
+    reading: str
     levels: list[Level]
 
 
@@ -215,7 +215,7 @@ class FeatureDrift(Part):
     psi: float
     standardized_difference: float | None
     missing_shares: tuple[float, float]
-    verdict: str
+    reading: str
 
 
 class SplitDrift(Part):

@@ -58,7 +58,7 @@ def warnings(lineage: Lineage, mart_id: str, project_dir: Path) -> list[Problem]
         if relation.made_by is None:
             continue
         text = _readable(project_dir / relation.file)
-        for rule, (words, line) in _findings(relation, text).items():
+        for rule, (words, line) in _blind_spots(relation, text).items():
             message, fix = MESSAGES[rule]
             said = f"{relation.name} {message.format(words)}"
             found.append(Problem(mart.name, rule, said, fix, relation.file, line))
@@ -117,7 +117,7 @@ def _follow(
         )
 
 
-def _findings(relation: Relation, text: str) -> dict[str, tuple[str, int]]:
+def _blind_spots(relation: Relation, text: str) -> dict[str, tuple[str, int]]:
     """Return what a model's file or its compiled SQL has, by rule: the words and the line."""
     found: dict[str, tuple[str, int]] = {}
     # What only the compiled SQL has came from a macro or an ephemeral model that the file calls.

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from martfeast.datasets.card.wording import (
-    VERDICTS,
+    READINGS,
     duration,
     extremes,
     index,
@@ -38,7 +38,7 @@ with extra("datasets"):
 
 Json = dict[str, Any]
 
-_SENTENCE = {**VERDICTS, "look": "worth a closer look"}
+_SENTENCE = {**READINGS, "look": "worth a closer look"}
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 # The reader of mlcroissant knows Parquet by this name only, not by the registered
@@ -224,7 +224,7 @@ def _bias(group: GroupFacts, is_share: bool) -> str:
     levels = group.levels
     text = (
         f"By {group.group}, the rows of the file and all rows of the label mart in the time"
-        f" range are {_SENTENCE[group.verdict]} (population stability index"
+        f" range are {_SENTENCE[group.reading]} (population stability index"
         f" {index(group.psi)}, interval {index(group.psi_low)} to"
         f" {index(group.psi_high)}; under {LOOK} is alike, over {DIFFERENT} is different)."
     )
@@ -248,7 +248,7 @@ def _drift(drift: SplitDrift | None) -> str:
     if not drift:
         return "The file has no train and test part, so drift between them was not measured."
     features, (first, second) = drift.features, drift.between
-    different = [f.column for f in features if f.verdict == "different"]
+    different = [f.column for f in features if f.reading == "different"]
     names = f": {', '.join(different)}" * bool(different)
     return (
         f"Between {first} ({drift.rows[0]:,} rows) and {second} ({drift.rows[1]:,} rows),"

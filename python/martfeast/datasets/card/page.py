@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from martfeast.datasets.card.wording import (
-    VERDICTS,
+    READINGS,
     duration,
     extremes,
     index,
@@ -82,7 +82,7 @@ def _environment() -> jinja2.Environment:
         quoted=json.dumps,
         size=_size,
         tick=_tick,
-        verdict=VERDICTS.__getitem__,
+        reading=READINGS.__getitem__,
     )
     return environment
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from martfeast.datasets.record import Level
 
-VERDICTS = {"alike": "alike", "look": "look closer", "different": "different"}
+READINGS = {"alike": "alike", "look": "look closer", "different": "different"}
 
 
 def percent(share: float) -> str:

@@ -23,16 +23,16 @@ union
 select
     mart_id,
     priority,
-    finding as reason
+    reason
 from {{ judge }}.test_results
-where finding is not null and is_blocking
+where reason is not null and is_blocking
 
 union
 
 select
     mart_id,
     0 as priority,
-    finding as reason
+    reason
 from {{ judge }}.unit_test_results
-where finding is not null
+where reason is not null
 {% endmacro %}

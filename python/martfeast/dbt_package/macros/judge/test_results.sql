@@ -1,6 +1,6 @@
 {#
   Every test of a mart ran after the rows were made, on the same load of the sources, with its present code, and
-  passed. `gap` says what is missing, `finding` adds a warning; a gap of a test of severity warn does not block.
+  passed. `gap` says what is missing, `reason` adds a warning; a gap of a test of severity warn does not block.
 #}
 {% macro judge_test_results() %}
 {% set judge = martfeast.judge_schema() %}
@@ -52,7 +52,7 @@ select
     case
         when gap is not null then gap
         when status = 'warn' then 'test ' || name || ' warned (' || failure_count || ')'
-    end as finding,
+    end as reason,
     gap is not null and severity <> 'warn' as is_blocking,
     case when status = 'skipped' then 4 else 1 end as priority
 from gaps

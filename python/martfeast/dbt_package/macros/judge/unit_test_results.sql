@@ -15,7 +15,7 @@ select
             then
                 'unit test ' || split_part(latest_results.node_id, '.', -1) || ': '
                 || latest_results.status
-    end as finding
+    end as reason
 from {{ judge }}.lineage
 inner join {{ judge }}.relations on lineage.node_id = relations.node_id
 inner join {{ judge }}.latest_results

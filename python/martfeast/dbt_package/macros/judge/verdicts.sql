@@ -16,9 +16,9 @@ with mart_reasons as (
 mart_warnings as (
     select
         mart_id,
-        list(distinct finding order by finding) as warnings
+        list(distinct reason order by reason) as warnings
     from {{ judge }}.test_results
-    where finding is not null and not is_blocking
+    where reason is not null and not is_blocking
     group by mart_id
 ),
 
