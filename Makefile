@@ -94,16 +94,23 @@ browser: ## Install Debian's Chromium, in which dataset cards are tested, unless
 			chromium >/dev/null; }
 
 .PHONY: test
-test: build lint browser ## Everything CI runs: lint, dbt tests and unit tests, pytest
-	$(call say,dbt tests and unit tests)
+test: build lint browser ## Everything CI runs: dbt build with its tests, lint, pytest
+	$(call say,Freshness of the sources)
 	@$(BIN)/dbt --quiet source freshness
-	@$(BIN)/dbt test
 	$(call say,pytest)
 	@$(BIN)/pytest
 
 .PHONY: pictures
 pictures: run browser ## Draw the README's pictures anew
 	@$(BIN)/python docs/pictures/draw.py
+
+.PHONY: test-fast
+test-fast: install ## Tests that need a dbt parse at most: under a minute
+	@$(BIN)/pytest -m fast
+
+.PHONY: coverage
+coverage: build browser ## Branch coverage of python/martfeast by the whole suite, to read
+	@$(BIN)/pytest --cov=martfeast --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: measure
 measure: install ## Measure time and memory into benchmarks/README.md

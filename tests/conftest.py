@@ -36,9 +36,21 @@ FLIGHTS = [
     "seeds",
     "tests/data_tests",
 ]
+# What is built or drawn for a test makes it slow; `make test-fast` leaves these out.
+SLOW_FIXTURES = {"built_library", "built_project", "browser", "zoo"}
 Json = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test as fast or slow: by a marker of its own, or else by its fixtures."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("slow") or SLOW_FIXTURES & fixtures:
+            item.add_marker("slow")
+        else:
+            item.add_marker("fast")
 
 
 @contextlib.contextmanager
@@ -231,6 +243,41 @@ def copy_library(path: Path) -> Library:
 
 
 @pytest.fixture(scope="session")
+def parsed_library(build_once: BuildOnce) -> Library:
+    """The library as `dbt parse` leaves it: declared, and nothing built."""
+
+    def parse(path: Path) -> None:
+        library = copy_library(path)
+        for command in ("deps", "parse"):
+            result = library.dbt(command)
+            assert result.returncode == 0, result.stdout
+
+    return Library(build_once("parsed", parse))
+
+
+@pytest.fixture
+def parsed(parsed_library: Library, tmp_path: Path) -> Library:
+    """Copy the parsed library, for one test to change."""
+    return parsed_library.copy_to(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def manifest(parsed_library: Library) -> Json:
+    """The library's manifest, with the macros that its nodes call and no others; not to change."""
+    manifest = json.loads((parsed_library.path / "target/manifest.json").read_text())
+    macros, called = manifest["macros"], {}
+    waiting = ["macro.martfeast.record_results"]
+    for node in manifest["nodes"].values():
+        waiting += node["depends_on"]["macros"]
+    while waiting:
+        name = waiting.pop()
+        if name not in called:
+            called[name] = macros[name]
+            waiting += macros[name]["depends_on"]["macros"]
+    return {**manifest, "macros": called, "docs": {}}
+
+
+@pytest.fixture(scope="session")
 def built_library(build_once: BuildOnce) -> Library:
     """The library, built and replayed; tests read it and do not change it."""
 
@@ -260,7 +307,8 @@ def run() -> Run:
         environment = {
             **os.environ,
             "PATH": f"{BIN}:{os.environ['PATH']}",
-            "PYTHONPATH": str(cwd / "python"),
+            # The project's own copy, from its root and from its feature_repo.
+            "PYTHONPATH": f"{cwd / 'python'}:{cwd.parent / 'python'}",
             "NO_COLOR": "1",
         }
         result = subprocess.run(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 EXPECTED = Path(__file__).with_name("verdicts.json")
@@ -247,6 +248,7 @@ def verdicts_on_the_flights(checkout: Path, folder: Path) -> Json:
     }
 
 
+@pytest.mark.slow
 def test_every_verdict_on_the_library_is_what_it_was(tmp_path: Path) -> None:
     expected = json.loads(EXPECTED.read_text())["library"]
     seen = verdicts_on_the_library(CHECKOUT, tmp_path)
@@ -255,6 +257,7 @@ def test_every_verdict_on_the_library_is_what_it_was(tmp_path: Path) -> None:
         assert seen[scenario] == steps, scenario
 
 
+@pytest.mark.slow
 def test_every_verdict_on_the_flights_is_what_it_was(tmp_path: Path) -> None:
     expected = json.loads(EXPECTED.read_text())["flights"]
     assert verdicts_on_the_flights(CHECKOUT, tmp_path / "flights") == expected

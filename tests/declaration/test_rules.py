@@ -1,32 +1,39 @@
 """Each rule on its own: one mistake in the library's real manifest gives exactly that problem."""
 
-import os
-import shutil
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
-from martfeast import DeclarationError, Problem, read_declaration
-from martfeast.declaration.project import read_project
-from martfeast.gate.assess import assess
+from martfeast.declaration.project import Project, declare
+from martfeast.from_dbt.artifacts import read_artifacts
+from martfeast.from_dbt.graph import parse_graph
+from martfeast.problems import ProblemLog
+from martfeast.published.release import Release
 
 Json = dict[str, Any]
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 SERVICE = "overdue_prediction"
 
 
-def problems(library) -> list[Problem]:
-    """What is wrong with the declaration itself; the criteria are judged elsewhere."""
-    try:
-        return read_project(library.path).problems
-    except DeclarationError as error:
-        return error.problems
+@pytest.fixture(scope="session")
+def declared(parsed_library, manifest) -> Callable[[Callable[[Json], object]], Project]:
+    """What is declared by the library's manifest with an edit; no file is read."""
+    artifacts = read_artifacts(parsed_library.path)
+
+    def declare_edited(edit: Callable[[Json], object]) -> Project:
+        edited = copy.deepcopy(manifest)
+        edit(edited)
+        graph = parse_graph(edited, Path("manifest.json"))
+        return declare(replace(artifacts, graph=graph), Release(), ProblemLog())
+
+    return declare_edited
 
 
-def rules(library) -> list[tuple[str, str]]:
-    return [(problem.rule, problem.subject) for problem in problems(library)]
+def rules(project: Project) -> list[tuple[str, str]]:
+    return [(problem.rule, problem.subject) for problem in project.problems]
 
 
 def model(manifest: Json, name: str) -> Json:
@@ -407,227 +414,29 @@ EXPOSURES = [
         [("name-unusable", "overdue-prediction")],
     ),
     (
-        lambda m: m["exposures"].update(other={**exposure(m), "name": "Overdue_Prediction"}),
+        lambda m: m["exposures"].update(
+            other={**exposure(m), "name": "Overdue_Prediction", "unique_id": "other"}
+        ),
         [("name-duplicate", SERVICE)],
     ),
 ]
 
 
 @pytest.mark.parametrize(("edit", "expected"), MARTS)
-def test_a_mistake_in_a_mart(library, edit, expected):
-    library.edit_manifest(edit)
-    assert rules(library) == expected
+def test_a_mistake_in_a_mart(declared, edit, expected):
+    assert rules(declared(edit)) == expected
 
 
 @pytest.mark.parametrize(("edit", "expected"), EXPOSURES)
-def test_a_mistake_in_an_exposure(library, edit, expected):
-    library.edit_manifest(edit)
-    assert rules(library) == expected
+def test_a_mistake_in_an_exposure(declared, edit, expected):
+    assert rules(declared(edit)) == expected
 
 
-def test_what_is_right_gives_no_problem(library):
+def test_what_is_right_gives_no_problem(declared):
     # An exposure of type ml without meta.feast is none of martfeast's business.
-    library.edit_manifest(
+    project = declared(
         lambda m: m["exposures"]["exposure.library.reading_report"].update(type="ml")
     )
-    assert list(read_declaration(library.path).exposures) == [SERVICE]
-
-
-def test_all_problems_at_once_with_advice_and_lines(library):
-    library.edit_manifest(
-        lambda m: [
-            mart(m, ACTIVITY).update(ttl="2 dyas"),
-            service(m)["features"].update({TITLES: ["copies_fre"]}),
-            set_type(TITLES, "waiting_days", "decimal(9,2)")(m),
-        ]
-    )
-    library.replace_in("models/marts/_marts__models.yml", "7 days", "2 dyas", keep_time=True)
-    with pytest.raises(DeclarationError) as raised:
-        read_declaration(library.path)
-    report = str(raised.value).splitlines()
-    assert report[0] == "martfeast: 3 problems; nothing was changed."
-
-    def line_of(file: str, text: str, after: str) -> int:
-        lines = (library.path / file).read_text().splitlines()
-        start = next(number for number, line in enumerate(lines) if after in line)
-        return next(n for n, line in enumerate(lines[start:], start + 1) if text in line)
-
-    marts, exposures = "models/marts/_marts__models.yml", "models/exposures.yml"
-    ttl = line_of(marts, "ttl:", ACTIVITY)
-    waiting_type = line_of(marts, "data_type", "waiting_days")
-    listed = line_of(exposures, f"{TITLES}:", "features:")
-    assert report[1:] == [
-        f"  {marts}:{ttl}  {ACTIVITY}.ttl  [ttl-unreadable]",
-        "    '2 dyas' is not a duration. Write a number and a unit, for example: 2 days",
-        f"  {marts}:{waiting_type}  {TITLES}.waiting_days  [type-unsupported]",
-        "    Feast cannot keep decimal(9,2) without loss. Cast it to double, or to bigint if it has"
-        " no decimals, and correct data_type; or, if it is no feature, mark it feature: false.",
-        f"  {exposures}:{listed}  {SERVICE}.features.{TITLES}  [feature-unknown]",
-        "    'title_availability' has no feature 'copies_fre'. Did you mean 'copies_free'?",
-    ]
-
-
-def test_no_project(tmp_path):
-    with pytest.raises(DeclarationError, match=r"\[project-missing\]"):
-        read_declaration(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["a: [", "just text", "\tx: 1"])
-def test_unreadable_project(library, content):
-    (library.path / "dbt_project.yml").write_text(content)
-    assert rules(library) == [("project-unreadable", "dbt project")]
-
-
-def test_dbt_never_ran(library):
-    shutil.rmtree(library.path / "target")
-    (problem,) = problems(library)
-    assert problem.rule == "artifacts-missing"
-    assert problem.fix == "Run `dbt build`."
-
-
-@pytest.mark.parametrize(
-    ("content", "rule"),
-    [
-        ("{", "manifest-unreadable"),
-        ("\x00", "manifest-unreadable"),
-        ("[]", "manifest-version"),
-        ('{"metadata": {"dbt_schema_version": "manifest/v1.json"}}', "manifest-version"),
-        ('{"metadata": {"dbt_schema_version": "V12"}}', "manifest-unreadable"),
-    ],
-)
-def test_a_manifest_that_is_none(library, content, rule):
-    version = "https://schemas.getdbt.com/dbt/manifest/v12.json"
-    (library.path / "target/manifest.json").write_text(content.replace("V12", version))
-    assert rules(library) == [(rule, "dbt artifacts")]
-
-
-def stale_files(library) -> list[str | None]:
-    found = problems(library)
-    assert {problem.rule for problem in found} == {"manifest-stale"}
-    return [problem.file for problem in found]
-
-
-def test_stale_when_a_models_sql_changed_whatever_its_time(library):
-    file = f"models/marts/{ACTIVITY}.sql"
-    library.replace_in(file, "member_days", "member_weeks", keep_time=True)
-    assert stale_files(library) == [file]
-
-
-def test_stale_when_a_model_is_gone(library):
-    (library.path / f"models/marts/{TITLES}.sql").unlink()
-    assert stale_files(library) == [f"models/marts/{TITLES}.sql"]
-
-
-def test_stale_when_yaml_or_unknown_sql_is_newer(library):
-    library.replace_in("models/groups.yml", "Lending desk", "Desk")
-    (library.path / "models/new.sql").write_text("select 1 as a")
-    library.replace_in("dbt_project.yml", "out/published", "out/elsewhere")
-    found = problems(library)
-    assert [p.file for p in found if p.rule == "manifest-stale"] == [
-        "dbt_project.yml",
-        "models/groups.yml",
-        "models/new.sql",
-    ]
-
-
-def test_not_stale_when_sql_was_only_touched_or_its_ends_changed(library):
-    path = library.path / f"models/marts/{TITLES}.sql"
-    path.write_text("\n" + path.read_text() + "\n\n")
-    os.utime(path)
-    read_declaration(library.path)
-
-
-def test_a_disabled_model_is_no_mart_and_not_stale(library):
-    def disable(manifest: Json) -> None:
-        node = manifest["nodes"].pop(f"model.library.{LABELS}")
-        manifest["disabled"][node["unique_id"]] = [node]
-        service(manifest).pop("label")
-
-    library.edit_manifest(disable)
-    assert list(read_declaration(library.path).marts) == [ACTIVITY, TITLES]
-
-
-def test_a_mart_in_a_package(library):
-    """Its files are where dbt installs packages: below the project."""
-    package = library.path / "dbt_packages/shelves/models"
-    package.mkdir(parents=True)
-    (library.path / f"models/marts/{TITLES}.sql").rename(package / f"{TITLES}.sql")
-    (package / "_models.yml").write_text(f"models:\n  - name: x\n  - name: {TITLES}\n")
-
-    def move(manifest: Json) -> None:
-        node = model(manifest, TITLES)
-        node["package_name"] = "shelves"
-        node["original_file_path"] = f"models/{TITLES}.sql"
-        node["patch_path"] = "shelves://models/_models.yml"
-
-    library.edit_manifest(move)
-    place = read_declaration(library.path).marts[TITLES].place
-    assert (place.file, place.line) == ("dbt_packages/shelves/models/_models.yml", 3)
-
-
-def refusals(library) -> list[Problem]:
-    assessment = assess(read_project(library.path))
-    assert assessment.problems == []
-    return assessment.refusals
-
-
-def titles_file(library) -> Path:
-    return read_declaration(library.path).marts[TITLES].path
-
-
-def test_published_file_missing(library):
-    titles_file(library).unlink()
-    (problem,) = refusals(library)
-    assert (problem.rule, problem.subject) == ("published", TITLES)
-    assert "does not exist" in problem.message
-
-
-@pytest.mark.parametrize("keep", [0, 3, 400, -1])
-def test_published_file_cut_short(library, keep):
-    path = titles_file(library)
-    path.write_bytes(path.read_bytes()[:keep])
-    (problem,) = refusals(library)
-    assert (problem.rule, problem.subject) == ("published", TITLES)
-    assert "is not a whole Parquet file" in problem.message
-
-
-def test_published_file_is_a_folder(library):
-    path = titles_file(library)
-    path.unlink()
-    path.mkdir()
-    (problem,) = refusals(library)
-    assert "is not a whole Parquet file" in problem.message
-
-
-def test_published_columns_differ(library):
-    duckdb.execute(
-        "copy (select 'north' as branch_code, 1::bigint as title_id, now() as known_at,"
-        " 1 as copies_free, 1::float as waiting_days, 1 as aisle,"
-        " timestamp '2026-01-01' as published_at)"
-        f" to '{titles_file(library)}' (format parquet)"
-    )
-    (problem,) = refusals(library)
-    assert problem.rule == "published"
-    assert problem.message.split("contract: ", 1)[1] == (
-        "shelf_mark is missing; aisle is not in the contract; title_id is int64 where the contract"
-        " says int32; known_at is timestamp[us, tz=UTC] where the contract says timestamp[us]."
-    )
-
-
-def test_a_file_published_without_published_at(library):
-    path = titles_file(library)
-    duckdb.execute(
-        f"copy (select * exclude (published_at) from '{path}') to '{path}' (format parquet)"
-    )
-    (problem,) = refusals(library)
-    assert "published_at is missing" in problem.message
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 1}', '{"format": 2, "marts": []}', "\x00"]
-)
-def test_a_damaged_release_says_so_and_how_to_mend_it(library, content):
-    (library.published / "current.json").write_text(content)
-    (problem,) = problems(library)
-    assert problem.rule == "release-unreadable"
-    assert problem.fix == "Run `dbt build`: it writes the file anew."
+    assert rules(project) == []
+    assert list(project.declaration.exposures) == [SERVICE]
+    assert list(project.declaration.marts) == [LABELS, ACTIVITY, TITLES]

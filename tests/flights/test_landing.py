@@ -23,6 +23,8 @@ import pyarrow.parquet
 import pytest
 from nyc_flights.landing import Landing, land, main, package_folder
 
+pytestmark = pytest.mark.slow  # most run the landing as a process
+
 ROWS = {"flights": 336_776, "weather": 26_115, "planes": 3_322, "airports": 1_458, "airlines": 16}
 SMALL_ROWS = {"flights": 400, "weather": 300, "planes": 200, "airports": 100, "airlines": 16}
 NEW_YORK = ZoneInfo("America/New_York")

@@ -1,7 +1,6 @@
 """Two checksums of a node's code, in Jinja and in Python, are one."""
 
 import duckdb
-import pytest
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.graph import read_graph
 
@@ -59,7 +58,6 @@ def test_in_the_library(library):
     assert_alike(library.path, "library.duckdb", kinds)
 
 
-def test_in_the_flights_project(request: pytest.FixtureRequest):
-    project = request.getfixturevalue("built_project")
+def test_in_the_flights_project(built_project):
     kinds = {("model", "table"), ("model", "view"), ("seed", "seed"), ("test", "test")}
-    assert_alike(project, "data/warehouse.duckdb", kinds)
+    assert_alike(built_project, "data/warehouse.duckdb", kinds)

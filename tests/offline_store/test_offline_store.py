@@ -298,6 +298,7 @@ def test_the_entity_frame_is_not_changed(facts_file, tmp_path):
         assert frame[name].dtype == spine[name].dtype, name
 
 
+@pytest.mark.slow  # a process for each zone
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
 def test_the_machines_zone_does_not_matter(facts_file, tmp_path, zone):
     script = f"""
@@ -427,6 +428,7 @@ def test_few_entity_rows_of_a_long_history(tmp_path):
     assert found == [max(n for n in range(k, at + 1, 1000)) for k in (5, 6)] + [None, None]
 
 
+@pytest.mark.slow
 def test_more_than_fits_in_memory_spills(tmp_path):
     duckdb.execute(
         "copy (select i as k, timestamp '2026-03-01' as ts, i as n, repeat('x', 100) as t"
