@@ -139,7 +139,7 @@ def test_build_on_a_damaged_landing_record_says_so(project: Path, run: Run, cont
 
 
 def test_exposure_that_names_a_missing_mart_is_named(project: Path, run: Run) -> None:
-    exposures = project / "models/marts/exposures.yml"
+    exposures = project / "models/marts/_exposures.yml"
     exposures.write_text(
         exposures.read_text().replace("ref('route_performance_daily')", "ref('route_daily')")
     )
