@@ -1,6 +1,6 @@
 {#
   Whether two doubles are different: one is null and the other is not, or they are more than a
-  billionth apart.
+  billionth apart. Null where both are null.
 #}
 {% macro differs(left, right) -%}
   (

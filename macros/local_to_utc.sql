@@ -2,7 +2,8 @@
   The UTC moment of a local wall-clock time.
 
   Where clocks go back, one hour of wall-clock times happens twice. Engines differ in which one they
-  take, so it is said here: the first.
+  take, so it is said here: the first. Where clocks go forward, one hour is never shown: its times are
+  taken as if the clocks had not yet changed.
 
   local_timestamp: SQL of a timestamp without zone, as a clock on the wall shows it.
   time_zone: SQL of an IANA zone name, for example 'America/New_York'.

@@ -1,6 +1,6 @@
-with outcomes as (
+with events as (
 
-    select * from {{ ref('int_flight_outcomes_hourly') }}
+    select * from {{ ref('int_flight_events_hourly') }}
 
 ),
 
@@ -24,7 +24,7 @@ airport_hours as (
         sum(departure_count) as departure_count,
         sum(departure_delay_minutes) as departure_delay_minutes,
         sum(cancellation_count) as cancellation_count
-    from outcomes
+    from events
     group by origin_airport_code, known_at
 
 ),

@@ -1,6 +1,6 @@
-with outcomes as (
+with events as (
 
-    select * from {{ ref('int_flight_outcomes_hourly') }}
+    select * from {{ ref('int_flight_events_hourly') }}
 
 ),
 
@@ -19,7 +19,7 @@ carrier_airport_hours as (
         sum(departure_count) as departure_count,
         sum(departure_delay_minutes) as departure_delay_minutes,
         sum(cancellation_count) as cancellation_count
-    from outcomes
+    from events
     group by carrier_code, origin_airport_code, known_at
 
 ),

@@ -1,6 +1,6 @@
-with outcomes as (
+with events as (
 
-    select * from {{ ref('int_flight_outcomes_hourly') }}
+    select * from {{ ref('int_flight_events_hourly') }}
 
 ),
 
@@ -21,7 +21,7 @@ carrier_hours as (
         sum(arrival_delay_minutes) as arrival_delay_minutes,
         sum(late_arrival_count) as late_arrival_count,
         sum(cancellation_count) as cancellation_count
-    from outcomes
+    from events
     group by carrier_code, known_at
 
 ),

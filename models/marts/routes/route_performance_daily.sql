@@ -1,6 +1,6 @@
-with outcomes as (
+with events as (
 
-    select * from {{ ref('int_flight_outcomes_hourly') }}
+    select * from {{ ref('int_flight_events_hourly') }}
 
 ),
 
@@ -19,7 +19,7 @@ stamped as (
         late_arrival_count,
         cancellation_count,
         {{ window_end('known_at', 'day') }} as known_at
-    from outcomes
+    from events
 
 ),
 

@@ -3,6 +3,8 @@ with cases (left_value, right_value, is_different) as (
 
     values
     (cast(1.0 as double), cast(1.0 as double), false),
+    (0.0, 1e-9, false),
+    (0.0, 1.1e-9, true),
     (1.0, 1.0 + 1e-10, false),
     (1.0, 1.0 + 1e-8, true),
     (1.0, 1.0 - 1e-8, true),

@@ -5,6 +5,8 @@ with cases (utc_at, time_zone, expected_at) as (
     (timestamp '2013-03-10 06:59:59', 'America/New_York', timestamp '2013-03-10 01:59:59'),
     (timestamp '2013-03-10 07:00:00', 'America/New_York', timestamp '2013-03-10 03:00:00'),
     (timestamp '2013-11-03 05:30:00', 'America/New_York', timestamp '2013-11-03 01:30:00'),
+    (timestamp '2013-11-03 05:59:59', 'America/New_York', timestamp '2013-11-03 01:59:59'),
+    (timestamp '2013-11-03 06:00:00', 'America/New_York', timestamp '2013-11-03 01:00:00'),
     (timestamp '2013-11-03 06:30:00', 'America/New_York', timestamp '2013-11-03 01:30:00'),
     (timestamp '2013-11-03 07:00:00', 'America/New_York', timestamp '2013-11-03 02:00:00'),
     (timestamp '2013-07-01 04:00:00', 'America/Puerto_Rico', timestamp '2013-07-01 00:00:00'),

@@ -16,13 +16,13 @@ cancellations as (
 
 ),
 
-outcomes as (
+events as (
 
     select
         carrier_code,
         origin_airport_code,
         route_code,
-        known_at as fact_known_at,
+        known_at as event_known_at,
         1 as departure_count,
         departure_delay_minutes,
         0 as arrival_count,
@@ -37,7 +37,7 @@ outcomes as (
         carrier_code,
         origin_airport_code,
         route_code,
-        known_at as fact_known_at,
+        known_at as event_known_at,
         0 as departure_count,
         0 as departure_delay_minutes,
         1 as arrival_count,
@@ -52,7 +52,7 @@ outcomes as (
         carrier_code,
         origin_airport_code,
         route_code,
-        known_at as fact_known_at,
+        known_at as event_known_at,
         0 as departure_count,
         0 as departure_delay_minutes,
         0 as arrival_count,
@@ -67,8 +67,8 @@ stamped as (
 
     select
         *,
-        {{ window_end('fact_known_at', 'hour') }} as known_at
-    from outcomes
+        {{ window_end('event_known_at', 'hour') }} as known_at
+    from events
 
 )
 
