@@ -20,6 +20,7 @@ import duckdb
 import martfeast.cli
 import pytest
 from click.testing import CliRunner
+from martfeast import feast_objects, read_declaration
 from martfeast.files import locked
 
 REPOSITORY = Path(__file__).parents[1]
@@ -102,6 +103,24 @@ class Library:
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Result(["martfeast", *arguments], done.exit_code, done.stdout, done.stderr)
+
+    def apply(self) -> None:
+        """Apply what is declared, as `feast apply` does once the gate lets it pass.
+
+        For tests of what comes after: those of the command itself are in tests/to_feast.
+        """
+        from feast import FeatureStore
+
+        with self.inside(self.path), redirected():
+            objects = feast_objects(read_declaration(self.path)).values()
+            FeatureStore(str(self.path / "feature_repo")).apply(list(objects))
+
+    def lower(self, criterion: str) -> None:
+        """Lower a criterion to a warning, where a test is about something else."""
+        published = "    published_path: out/published"
+        setting = f"\n    criteria: {{{criterion}: warn}}"
+        if setting not in (self.path / "dbt_project.yml").read_text():
+            self.replace_in("dbt_project.yml", published, published + setting)
 
     @contextlib.contextmanager
     def inside(self, folder: Path) -> Iterator[None]:
