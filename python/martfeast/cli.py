@@ -126,7 +126,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 
     published_path, settings = read_settings(project_dir)
     kept = settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
-    if not isinstance(kept, int) or kept < 1:
+    if isinstance(kept, bool) or not isinstance(kept, int) or kept < 1:
         raise click.ClickException(
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )

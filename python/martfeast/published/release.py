@@ -47,7 +47,7 @@ class PublishedVersion(_Part):
     path: Path
     published_at: datetime
     built_by: str
-    code_checksum: str
+    code_checksum: str | None
     columns: tuple[PublishedColumn, ...]
     row_count: int
     first_known_at: str | None
