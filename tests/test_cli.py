@@ -55,7 +55,7 @@ def test_help_imports_nothing_that_is_slow(arguments):
 
 def test_what_is_refused_by_its_name_does_not_wait_for_feast(built_library):
     for arguments, said in (
-        (["dataset", "overdue"], "Did you mean 'overdue_prediction'?"),
+        (["dataset", "overdue_predicton"], "Did you mean 'overdue_prediction'?"),
         (["drift", "overdue_prediction/9", "overdue_prediction/8"], "There is no such dataset."),
         (["replay", "--select", "loans"], "There is no such mart."),
     ):

@@ -387,9 +387,7 @@ def test_serving_what_was_not_known_is_found(library, monkeypatch):
     library.replace_in(
         "feature_repo/feature_store.yaml", OWN_STORE, "type: leaky_store.LeakyOfflineStore"
     )
-    monkeypatch.setattr(
-        type(library), "python_path", f"{REPOSITORY / 'python'}:{library.path / 'stores'}"
-    )
+    monkeypatch.syspath_prepend(library.path / "stores")
     answer = replay(library, "--at", "2026-03-08T23:00:00", succeeds=False)
     marts = {mart["mart"]: mart for mart in answer["marts"]}
     assert "the online store gives" in marts[ACTIVITY]["problem"]

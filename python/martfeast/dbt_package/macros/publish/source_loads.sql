@@ -73,4 +73,5 @@
           ){% endset %}
     {{ return(query) }}
   {% endif %}
+  {{ return(none) }}
 {% endmacro %}
