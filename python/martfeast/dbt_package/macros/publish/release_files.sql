@@ -239,10 +239,14 @@
 {# As write_json, with the SHA-256 of all that follows it in front. #}
 {% macro write_record(query, path) %}
   {% set sealed %}
+    with record as (
+        {{ query | trim | indent(4) }}
+    )
+
     select
         sha256(cast(to_json(record) as varchar)) as checksum,
         record.*
-    from ({{ query }}) as record
+    from record
   {% endset %}
   {% do martfeast.write_json(sealed, path) %}
 {% endmacro %}
