@@ -79,11 +79,9 @@ class Record(BaseModel):
     def write(self, path: Path) -> None:
         """Write the record to a file, in one rename."""
         content = {"format": self.FORMAT, **self.model_dump(mode="json", by_alias=True)}
-        text = json.dumps(content, indent=2, allow_nan=False)
+        rest = json.dumps(content, indent=2, allow_nan=False)[1:].lstrip()
         with replaced(path) as new:
-            new.write_text(
-                f'{{\n  "checksum": "{_sha256("{" + text[1:].lstrip())}",\n  {text[1:].lstrip()}\n'
-            )
+            new.write_text(f'{{\n  "checksum": "{_sha256("{" + rest)}",\n  {rest}\n')
 
 
 def _sha256(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from martfeast.from_dbt.node import (
+    GROUPS,
     Exposure,
     Group,
     Macro,
@@ -248,8 +249,7 @@ class _Reader:
             read = type_.model_validate(raw)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            groups = ("written", "relation", "code", "sharing")
-            steps = [str(step) for step in first["loc"] if step not in groups]
+            steps = [str(step) for step in first["loc"] if step not in GROUPS]
             what = f"{'.'.join(steps) or 'the node'}: {first['msg'].lower()}"
             raise self._damaged(name, what) from None
         if getattr(read, "unique_id", name) != name:

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, model_validator
 
 Meta = dict[str, Any]
+# The fields that group keys which stand beside one another in the manifest.
+GROUPS = frozenset({"written", "relation", "code", "sharing"})
 
 
 class Part(BaseModel):
@@ -145,7 +147,7 @@ class Node(Part):
     @classmethod
     def _group(cls, raw: Any) -> Any:
         """Let the groups of keys read the node's own."""
-        groups = {"written", "relation", "code", "sharing"} & set(cls.model_fields)
+        groups = GROUPS & set(cls.model_fields)
         return {**raw, **dict.fromkeys(groups, raw)} if isinstance(raw, dict) else raw
 
     @property

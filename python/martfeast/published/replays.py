@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from martfeast.files import locked
-from martfeast.problems import Problem, refusal
+from martfeast.problems import DeclarationError, Problem
 from martfeast.records import Record, RecordError
 
 # How many past moments a replay chooses, unless a project says otherwise; and the fewest that it
@@ -60,9 +60,7 @@ def read_replays(published_path: Path) -> tuple[dict[str, ReplayRecord], list[Pr
     except FileNotFoundError:
         return {}, []
     except RecordError as error:
-        fix = "Use the martfeast that wrote it." if error.is_newer else "Run `martfeast replay`."
-        message = f"{path} cannot be used: {error}."
-        return {}, [Problem("replays", "replays-unreadable", message, fix)]
+        return {}, [_unusable(path, error)]
 
 
 def require_writable(published_path: Path) -> None:
@@ -79,9 +77,7 @@ def require_writable(published_path: Path) -> None:
         return
     except RecordError as error:
         if error.is_newer:
-            message = f"{path} cannot be used: {error}."
-            fix = "Use the martfeast that wrote it."
-            raise refusal("replays", "replays-unreadable", message, fix) from None
+            raise DeclarationError([_unusable(path, error)]) from None
 
 
 def write_replays(published_path: Path, records: dict[str, ReplayRecord]) -> None:
@@ -94,3 +90,8 @@ def write_replays(published_path: Path, records: dict[str, ReplayRecord]) -> Non
         there, _ = read_replays(published_path)
         marts = {**there, **records}
         Replays(marts={name: marts[name] for name in sorted(marts)}).write(path)
+
+
+def _unusable(path: Path, error: RecordError) -> Problem:
+    fix = "Use the martfeast that wrote it." if error.is_newer else "Run `martfeast replay`."
+    return Problem("replays", "replays-unreadable", f"{path} cannot be used: {error}.", fix)
