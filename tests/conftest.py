@@ -4,7 +4,6 @@ The library is of another subject than the flights, so that nothing is tested on
 """
 
 import contextlib
-import gc
 import io
 import json
 import os
@@ -20,6 +19,7 @@ import duckdb
 import martfeast.cli
 import pytest
 from click.testing import CliRunner
+from commands import Command
 from martfeast import feast_objects, read_declaration
 from martfeast.files import locked
 
@@ -75,26 +75,15 @@ class Library:
         return Library(path)
 
     def dbt(self, *arguments: str) -> Result:
-        """Run dbt in this process, which saves its start-up; its databases are closed after it."""
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.adapters.factory import cleanup_connections, reset_adapters
-        from dbt.cli.main import dbtRunner
-
-        with self.inside(self.path), redirected() as (out, err):
-            done = dbtRunner().invoke([*arguments, "--no-use-colors"])
-            is_said = done.exception is None or str(done.exception) in out.getvalue()
-            if not is_said:
-                print(done.exception)
-            success = done.success
-            del done
-            cleanup_connections()
-            reset_adapters()
-            DuckDBConnectionManager._ENV = None
-            gc.collect()
-        return Result(["dbt", *arguments], int(not success), out.getvalue(), err.getvalue())
+        return self.run("dbt", *arguments, "--no-use-colors")
 
     def feast(self, *arguments: str, cwd: Path | None = None) -> Result:
-        return self.run("feast", "-c", str(self.path / "feature_repo"), *arguments, cwd=cwd)
+        return self.run("feast", *self.in_feature_repo, *arguments, cwd=cwd)
+
+    @property
+    def in_feature_repo(self) -> list[str]:
+        """The arguments of Feast's command before all others."""
+        return ["-c", str(self.path / "feature_repo")]
 
     def martfeast(self, *arguments: str, cwd: Path) -> Result:
         """Run the command in this process; an exception that it does not expect is raised here."""
@@ -145,15 +134,12 @@ class Library:
 
     def run(self, command: str, *arguments: str, cwd: Path | None = None) -> Result:
         """Run a command as a process of its own."""
-        return subprocess.run(
-            [BIN / command, *arguments],
-            cwd=cwd or self.path,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return self.start(command, *arguments, cwd=cwd).wait()
+
+    def start(self, command: str, *arguments: str, cwd: Path | None = None) -> Command:
+        """Start a command, to do something while it runs."""
+        environment = self.environment()
+        return Command(command, *arguments, cwd=cwd or self.path, environment=environment)
 
     @property
     def published(self) -> Path:

@@ -1,7 +1,5 @@
 """The registry under concurrent writers and kills: no object is lost."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -34,17 +32,10 @@ def test_twelve_applies_at_once_lose_nothing(built_library, tmp_path):
         library = built_library.copy_to(tmp_path / f"project_{number}")
         repo_with_registry(library, registry, f"library_{number}")
         copies.append(library)
-    applies = [
-        subprocess.Popen(
-            [BIN / "feast", "-c", str(library.path / "feature_repo"), "apply"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for library in copies
-    ]
-    errors = [apply.communicate(timeout=300)[1] for apply in applies]
-    assert [apply.returncode for apply in applies] == [0] * WRITERS, errors
+    applies = [library.start("feast", *library.in_feature_repo, "apply") for library in copies]
+    done = [apply.wait() for apply in applies]
+    errors = [apply.stderr for apply in done]
+    assert [apply.returncode for apply in done] == [0] * WRITERS, errors
     waited = [error for error in errors if "another feast apply holds" in error]
     assert waited, "no apply had to wait, so nothing was tried"
     assert f"martfeast: another feast apply holds {registry}.lock (process " in waited[0]
@@ -88,16 +79,10 @@ def test_a_write_on_top_of_another_one_is_refused(tmp_path):
 def test_a_kill_during_apply_leaves_a_whole_registry(library):
     assert library.feast("apply").returncode == 0
     views = {view.name for view in store_of(library).list_feature_views()}
-    for delay in (2.0, 2.5, 3.0, 3.3, 3.6, 4.0):
-        apply = subprocess.Popen(
-            [BIN / "feast", "-c", str(library.path / "feature_repo"), "apply"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(delay)
-        os.killpg(apply.pid, signal.SIGKILL)
-        apply.wait()
+    for delay in range(50, 400, 25):
+        apply = library.start("feast", *library.in_feature_repo, "apply")
+        time.sleep(delay / 1000)
+        apply.kill()
         assert {view.name for view in store_of(library).list_feature_views()} == views
     # The lock of a killed process holds nobody up.
     again = library.feast("apply")

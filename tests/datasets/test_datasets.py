@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -189,20 +186,13 @@ def test_the_card_and_the_metadata_are_there_and_valid(applied):
 
 def test_feast_has_it_as_a_saved_dataset(applied):
     record = dataset(applied)
-    code = (
-        "from feast import FeatureStore; import warnings; warnings.simplefilter('ignore');"
-        f"s = FeatureStore('feature_repo').get_saved_dataset('{record['saved_dataset']}');"
-        "print(sorted(s.to_df().columns)); print(s.to_df().is_overdue.tolist())"
-    )
-    result = applied.run("python", "-c", code)
-    assert result.returncode == 0, result.stderr
-    assert "'is_overdue'" in result.stdout
-    assert "copies_free" in result.stdout
-    assert sorted(result.stdout.splitlines()[-1].strip("[]").split(", ")) == [
-        "False",
-        "False",
-        "True",
-    ]
+    from feast import FeatureStore
+
+    with applied.inside(applied.path):
+        saved = FeatureStore("feature_repo").get_saved_dataset(record["saved_dataset"])
+        frame = saved.to_df()
+    assert "copies_free" in frame
+    assert sorted(frame["is_overdue"]) == [False, False, True]
 
 
 # Built alike again
@@ -244,15 +234,10 @@ def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
 
 
 def test_a_build_that_was_killed_leaves_nothing_that_is_taken_for_a_dataset(applied):
-    command = [Path(sys.executable).parent / "martfeast", "dataset", SERVICE]
     for _ in range(2):
-        with subprocess.Popen(
-            command, cwd=applied.path, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if line.startswith("measuring"):
-                    process.kill()
+        building = applied.start("martfeast", "dataset", SERVICE)
+        building.wait_for("measuring")
+        building.kill()
     folder = applied.path / f"out/datasets/{SERVICE}"
     assert not list(folder.glob("[0-9]*"))
     assert len(list(folder.glob(".building-*"))) == 1, "what the first left is still there"
@@ -261,12 +246,10 @@ def test_a_build_that_was_killed_leaves_nothing_that_is_taken_for_a_dataset(appl
 
 
 def test_two_at_once_build_it_once(applied):
-    command = [Path(sys.executable).parent / "martfeast", "dataset", SERVICE]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    both = [subprocess.Popen(command, cwd=applied.path, text=True, **pipes) for _ in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    states = sorted(out.splitlines()[0] for out, _ in said)
+    both = [applied.start("martfeast", "dataset", SERVICE) for _ in range(2)]
+    done = [command.wait() for command in both]
+    assert [command.returncode for command in done] == [0, 0], done
+    states = sorted(command.stdout.splitlines()[0] for command in done)
     assert states == [
         f"{SERVICE} version 1: built",
         f"{SERVICE} version 1: there already, with the same inputs",

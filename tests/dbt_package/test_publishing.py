@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import datetime
 
 import pyarrow as pa
@@ -464,7 +465,9 @@ def test_a_folder_with_odd_characters(library):
     library.replace_in("dbt_project.yml", "out/published", "out [1]/it's/")
     library.said("build")
     assert library.said("build")[0] == "nothing new to publish; release 1 in out [1]/it's stays"
-    library.replay()
+    replayed = library.martfeast("replay", "--at", "2026-03-02T12:00:00", cwd=library.path)
+    assert replayed.returncode == 0, replayed.stderr
+    shutil.copy(library.published / "replays.json", library.path / "out [1]/it's/replays.json")
     assert library.martfeast("status", cwd=library.path).returncode == 0
 
 

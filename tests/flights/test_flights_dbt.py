@@ -47,6 +47,10 @@ def test_every_flight_of_the_year_is_in_the_marts(built_project: Path) -> None:
     ) == [("cancelled", 8255), ("diverted", 1175), (None, 327346)]
 
 
+def test_the_sources_are_fresh(project: Path, run: Run) -> None:
+    run("dbt", "--quiet", "source", "freshness", cwd=project)
+
+
 def test_metrics_equal_the_sql_that_defines_them(project: Path, run: Run) -> None:
     run("dbt", "parse", "--quiet", cwd=project)
     run(

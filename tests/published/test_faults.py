@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -41,7 +40,7 @@ def shelves(library, copies: int) -> None:
 
 # When to kill a build: after this long, or this long after something has appeared.
 MOMENTS: list[tuple[str | None, float]] = [
-    (None, 1.0),
+    (None, 0.3),
     ("START seed", 0.0),
     ("START sql table", 0.0),
     ("START sql table", 0.1),
@@ -53,23 +52,11 @@ MOMENTS: list[tuple[str | None, float]] = [
 
 def kill_build(library, text: str | None, delay: float) -> None:
     """Start `dbt build`, wait for a text in its output, then a delay (seconds), then kill -9."""
-    build = subprocess.Popen(
-        [BIN / "dbt", "build", "--no-use-colors"],
-        cwd=library.path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert build.stdout is not None
+    build = library.start("dbt", "build", "--no-use-colors")
     if text is not None:
-        for line in build.stdout:
-            if text in line:
-                break
+        build.wait_for(text)
     time.sleep(delay)
-    os.killpg(build.pid, signal.SIGKILL)
-    build.wait()
-    build.stdout.close()
+    build.kill()
 
 
 def test_a_kill_at_any_moment_of_a_build(library):
@@ -339,32 +326,23 @@ def test_apply_waits_while_dbt_publishes_and_says_so(library):
     assert holder.stdout is not None
     assert holder.stdin is not None
     assert holder.stdout.readline() == "held\n"
-    apply = subprocess.Popen(
-        [BIN / "feast", "-c", str(library.path / "feature_repo"), "apply"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert apply.stderr is not None
-    line = next(line for line in apply.stderr if line.startswith("martfeast:"))
-    assert line == (
+    apply = library.start("feast", *library.in_feature_repo, "apply")
+    apply.wait_for(
         f"martfeast: dbt (process {holder.pid}) is publishing to {library.published}: waiting\n"
     )
-    assert apply.poll() is None
+    assert apply.is_running()
     holder.stdin.close()
-    assert apply.wait(timeout=60) == 0
+    assert apply.wait().returncode == 0
 
 
 def test_reading_while_releases_change_sees_one_of_them(library):
     """A reader that looks at any moment finds every file that the pointer names."""
-    build = subprocess.Popen(
-        [BIN / "dbt", "--quiet", "build"], cwd=library.path, stdout=subprocess.DEVNULL
-    )
+    build = library.start("dbt", "--quiet", "build")
     looks = 0
-    while build.poll() is None:
+    while build.is_running():
         assert_readable(library)
         looks += 1
-    assert build.returncode == 0
+    assert build.wait().returncode == 0
     assert looks > 10
 
 

@@ -30,13 +30,15 @@ _SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
 class Artifacts:
     """A dbt project as of its last dbt command.
 
-    project_dir: the folder of dbt_project.yml, absolute. graph: what the manifest says.
+    project_dir: the folder of dbt_project.yml, absolute. target_path: the folder that dbt writes its
+    artifacts to, absolute. graph: what the manifest says.
     published_path: the folder of the published marts, absolute.
     packages_path: the folder of installed dbt packages, absolute.
     settings: the project's variables for martfeast. variables: all others.
     """
 
     project_dir: Path
+    target_path: Path
     graph: Graph
     published_path: Path
     packages_path: Path
@@ -119,11 +121,13 @@ def _read(
     packages_path = _packages_path(project_dir, project)
     _require_same_version(packages_path)
     target = target_path or os.environ.get("DBT_TARGET_PATH") or project.get("target-path")
+    target_folder = project_dir / str(target or "target")
     settings = _settings(project)
     variables = project.get("vars")
     artifacts = Artifacts(
         project_dir=project_dir,
-        graph=read_graph(project_dir / str(target or "target") / "manifest.json"),
+        target_path=target_folder,
+        graph=read_graph(target_folder / "manifest.json"),
         published_path=_published_path(project_dir, settings),
         packages_path=packages_path,
         settings=settings,

@@ -118,7 +118,12 @@ def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
         done = subprocess.run(
             [sys.executable, "-m", "martfeast.replay.compile_project", str(target)],
             cwd=artifacts.project_dir,
-            env={**os.environ, "DBT_LOG_PATH": str(target)},
+            env={
+                **os.environ,
+                "DBT_LOG_PATH": str(target),
+                # Only what changed since dbt last parsed the project is parsed again.
+                "DBT_PARTIAL_PARSE_FILE_PATH": str(artifacts.target_path / "partial_parse.msgpack"),
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -1,0 +1,98 @@
+"""The commands of the environment, as processes that need not import them anew.
+
+A server imports dbt and Feast once and forks itself for every command. Each command so has a
+process of its own, with its locks, exit code and modules, without seconds of start-up.
+"""
+
+import atexit
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from importlib.metadata import entry_points
+from multiprocessing import forkserver
+from pathlib import Path
+from subprocess import CompletedProcess
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["preloaded"])
+TIMEOUT_SECONDS = 300
+
+
+class Command:
+    """A command that runs; `wait` for its end, or `kill` it.
+
+    arguments: the console script's name and what follows it. cwd: the folder that it starts in.
+    environment: all of its environment variables.
+    """
+
+    def __init__(self, *arguments: str, cwd: Path, environment: dict[str, str]) -> None:
+        _start_server()
+        self.arguments = list(arguments)
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = [Path(self._folder.name, name) for name in ("out", "err")]
+        for file in self._files:
+            file.touch()
+        files = list(map(str, self._files))
+        self._process = SERVER.Process(
+            target=_become, args=(self.arguments, str(cwd), environment, files)
+        )
+        self._process.start()
+
+    @property
+    def said(self) -> str:
+        """Output and errors so far."""
+        return "".join(file.read_text() for file in self._files)
+
+    def is_running(self) -> bool:
+        """Tell whether it has not ended yet."""
+        return self._process.is_alive()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has said a text, or has ended."""
+        while text not in self.said and self.is_running():
+            time.sleep(0.001)
+
+    def wait(self) -> CompletedProcess[str]:
+        """Wait for its end; return exit code, output and errors."""
+        self._process.join(TIMEOUT_SECONDS)
+        if self.is_running():
+            self._process.kill()
+            raise TimeoutError(f"{' '.join(self.arguments)}: {self.said}")
+        out, err = (file.read_text() for file in self._files)
+        assert self._process.exitcode is not None
+        return CompletedProcess(self.arguments, self._process.exitcode, out, err)
+
+    def kill(self) -> CompletedProcess[str]:
+        """End it with SIGKILL, as a power cut would."""
+        self._process.kill()
+        return self.wait()
+
+
+def _start_server() -> None:
+    """Start the server, unless it runs; it knows where to import from by its environment only."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def _become(arguments: list[str], cwd: str, environment: dict[str, str], files: list[str]) -> None:
+    """Run a console script in this process, its output and errors in two files."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+    sys.argv = arguments
+    (script,) = entry_points(group="console_scripts", name=arguments[0])
+    try:
+        sys.exit(script.load()())
+    finally:
+        atexit._run_exitfuncs()

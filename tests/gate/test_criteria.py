@@ -1,0 +1,432 @@
+"""Each criterion on made evidence: one thing amiss, and exactly that criterion says so.
+
+The evidence is what a build and a replay of the library leave, made by hand from its manifest. That
+the real commands leave it so is shown in test_gate.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from martfeast.declaration.project import declare
+from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
+from martfeast.from_dbt.checksums import code_checksum
+from martfeast.from_dbt.graph import parse_graph
+from martfeast.gate.evidence import Evidence, Registered
+from martfeast.gate.judge import judge
+from martfeast.problems import ProblemLog
+from martfeast.published.release import Release
+from martfeast.published.replays import ReplayRecord
+from pyarrow import parquet
+
+Json = dict[str, Any]
+ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
+MARTS = (LABELS, ACTIVITY, TITLES)
+SERVICE = "overdue_prediction"
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+SOURCE = "source.library.shelves.checks"
+LABEL_UPSTREAM = f"model.library.{LABELS}"
+
+
+def unique_id(mart: str) -> str:
+    return f"model.library.{mart}"
+
+
+@dataclass
+class Made:
+    """What a build and a replay of a manifest leave, for a test to change.
+
+    manifest: what dbt says now. verdicts, replays: by mart. registered: in Feast.
+    """
+
+    artifacts: Artifacts
+    manifest: Json
+    folder: Path
+    verdicts: dict[str, Json] = field(default_factory=dict)
+    replays: dict[str, Json] = field(default_factory=dict)
+    registered: Registered = field(default_factory=Registered)
+
+    def build_and_replay(self) -> None:
+        """Publish every mart as the manifest is, with all tests passed, and replay it."""
+        artifacts = self.read()
+        graph = artifacts.graph
+        project = declare(artifacts, Release(), ProblemLog())
+        for mart in project.declaration.marts.values():
+            path = self.folder / f"{mart.name}.parquet"
+            fields = [(column.name, column.type.arrow) for column in mart.columns if column.type]
+            schema = pa.schema([*fields, ("published_at", pa.timestamp("us"))])
+            parquet.write_table(schema.empty_table(), path)
+            lineage = graph.upstream(mart.unique_id)
+            tests = [test for test in graph.tests_of(lineage) if test.blocks]
+            self.verdicts[mart.name] = {
+                "unique_id": mart.unique_id,
+                "version": "v1",
+                "path": str(path),
+                "published_at": "2026-03-31T00:00:00Z",
+                "built_by": "invocation",
+                "code_checksum": code_checksum(graph, mart.unique_id),
+                "columns": [],
+                "row_count": 0,
+                "first_known_at": None,
+                "last_known_at": None,
+                "content_hash": "",
+                "tests": [
+                    {
+                        "test": test.unique_id,
+                        "status": "pass",
+                        "code_checksum": code_checksum(graph, test.unique_id),
+                    }
+                    for test in tests
+                ],
+                "sources": [
+                    {"source": name, "loaded_at": "2026-03-31 12:00:00"}
+                    for name in lineage
+                    if name in graph.sources
+                ],
+                "lineage": [
+                    {"node": name, "code_checksum": code_checksum(graph, name)}
+                    for name in lineage
+                    if name in graph.models
+                ],
+                "held_back": [],
+                "warnings": [],
+            }
+            self.replays[mart.name] = {
+                "lineage": {name: artifacts.replay_checksum(name) for name in lineage},
+                "replayed_at": "2026-03-31 00:00:00",
+                "asked": 24,
+                "cuts": 24,
+                "compared": 100,
+                "withheld": 100,
+                "failure": "",
+                "warnings": [],
+            }
+
+    def read(self) -> Artifacts:
+        graph = parse_graph(copy.deepcopy(self.manifest), Path("manifest.json"))
+        return replace(self.artifacts, graph=graph)
+
+    def judge(self) -> dict[tuple[str, str], str]:
+        """Return what is said, by mart and criterion, of those that do not pass."""
+        release = {"release_number": 1, "marts": list(self.verdicts.values())}
+        project = declare(self.read(), Release.model_validate(release), ProblemLog())
+        replays = {
+            unique_id(name): ReplayRecord.model_validate(record)
+            for name, record in self.replays.items()
+        }
+        evidence = Evidence(project, replays, self.registered, NOW)
+        return {
+            (one.mart.name, name): " ".join(finding.message for finding in judgement.findings)
+            for one in judge(evidence, ProblemLog())
+            for name, judgement in one.judgements.items()
+            if judgement.state != "pass"
+        }
+
+    # Parts of the manifest
+
+    def model(self, name: str) -> Json:
+        return self.manifest["nodes"][unique_id(name)]
+
+    def config(self, name: str) -> Json:
+        return self.model(name)["config"]
+
+    def feast(self, name: str) -> Json:
+        return self.config(name)["meta"]["feast"]
+
+    def tests(self, name: str, test: str) -> list[Json]:
+        """Return a mart's generic tests of a name."""
+        return [
+            node
+            for node in self.manifest["nodes"].values()
+            if node.get("attached_node") == unique_id(name)
+            and (node.get("test_metadata") or {}).get("name") == test
+        ]
+
+    def remove_tests(self, name: str, test: str) -> None:
+        for node in self.tests(name, test):
+            del self.manifest["nodes"][node["unique_id"]]
+
+    def read_source(self, name: str) -> None:
+        """Let a mart read a source that must be loaded daily."""
+        seed = copy.deepcopy(self.manifest["nodes"]["seed.library.shelf_checks"])
+        self.manifest["sources"][SOURCE] = {
+            **{key: seed[key] for key in ("original_file_path", "columns", "description")},
+            "unique_id": SOURCE,
+            "resource_type": "source",
+            "package_name": "library",
+            "source_name": "shelves",
+            "name": "checks",
+            "identifier": "checks",
+            "database": "library",
+            "schema": "main",
+            "relation_name": '"library"."main"."checks"',
+            "loaded_at_field": "known_at",
+            "freshness": {"error_after": {"count": 1, "period": "day"}},
+            "config": {"event_time": "known_at"},
+            "meta": {},
+        }
+        self.model(name)["depends_on"]["nodes"].append(SOURCE)
+
+
+Edit = Callable[[Made], object]
+
+
+@pytest.fixture(scope="session")
+def artifacts(parsed_library) -> Artifacts:
+    return read_artifacts(parsed_library.path)
+
+
+@pytest.fixture
+def made(artifacts, manifest, tmp_path) -> Made:
+    return Made(artifacts, copy.deepcopy(manifest), tmp_path)
+
+
+def no_edit(_: Made) -> None:
+    pass
+
+
+def test_what_is_in_order_passes(made):
+    made.build_and_replay()
+    assert made.judge() == {}
+
+
+# What the manifest says decides: built, replayed and judged with the edit.
+DECLARED: list[tuple[str, str, Edit, str]] = [
+    (
+        "contract_enforced",
+        TITLES,
+        lambda m: m.config(TITLES).update(contract={"enforced": False}),
+        "Feast's types come from the contract, and it is not enforced.",
+    ),
+    (
+        "grain_tested_unique",
+        TITLES,
+        lambda m: m.remove_tests(TITLES, "unique_grain"),
+        "No test of severity error says that a key and moment have one row.",
+    ),
+    (
+        "grain_tested_unique",
+        TITLES,
+        lambda m: m.tests(TITLES, "unique_grain")[0]["config"].update(severity="warn"),
+        "No test of severity error says that a key and moment have one row.",
+    ),
+    (
+        "grain_tested_unique",
+        TITLES,
+        lambda m: m.tests(TITLES, "unique_grain")[0]["config"].update(where="copies_free > 0"),
+        "No test of severity error says that a key and moment have one row.",
+    ),
+    (
+        "keys_not_null",
+        TITLES,
+        lambda m: m.remove_tests(TITLES, "not_null"),
+        "branch_code, title_id, known_at may be null, and no row can be looked up by a null.",
+    ),
+    (
+        "described",
+        TITLES,
+        lambda m: m.model(TITLES).update(description=" "),
+        "The model has no description, so nobody can find it.",
+    ),
+    (
+        "described",
+        TITLES,
+        lambda m: m.model(TITLES)["columns"]["copies_free"].update(description=""),
+        "No description: copies_free.",
+    ),
+    (
+        "owned",
+        TITLES,
+        lambda m: (m.config(TITLES).update(group=None), m.model(TITLES).update(group=None)),
+        "It is in no group, so nobody answers for it.",
+    ),
+    (
+        "access_public",
+        TITLES,
+        lambda m: (
+            m.config(TITLES).update(access="private"),
+            m.model(TITLES).update(access="private"),
+        ),
+        "Its access is private: its owner has not agreed that others build on it.",
+    ),
+    (
+        "knowledge_time_declared",
+        LABELS,
+        lambda m: m.config(LABELS).update(event_time="predicted_at"),
+        "event_time is predicted_at, and must be label_known_at: when the label became known.",
+    ),
+    (
+        "knowledge_time_declared",
+        TITLES,
+        lambda m: m.config(TITLES).update(event_time=None),
+        "event_time is not set, and must be known_at: when a row's features became known.",
+    ),
+    (
+        "no_label_upstream",
+        TITLES,
+        lambda m: m.model(TITLES)["depends_on"]["nodes"].append(LABEL_UPSTREAM),
+        f"It is built on label mart '{LABELS}', so it knows what is to be predicted.",
+    ),
+    (
+        "label_audited",
+        LABELS,
+        lambda m: m.feast(LABELS)["label"].update(groups=[]),
+        "Its label names no groups, so nobody would see whom it leaves out.",
+    ),
+    (
+        "label_audited",
+        LABELS,
+        lambda m: m.remove_tests(LABELS, "label_base_rate"),
+        "No thresholds are set for its coverage and base rate.",
+    ),
+    (
+        "sources_fresh",
+        TITLES,
+        lambda m: (m.read_source(TITLES), m.manifest["sources"][SOURCE].update(freshness=None)),
+        "Source shelves.checks does not say how fresh it must be.",
+    ),
+]
+
+# What was recorded decides: built, replayed, and then something is amiss.
+RECORDED: list[tuple[str, str, Edit, str]] = [
+    (
+        "published",
+        TITLES,
+        lambda m: m.model(TITLES)["checksum"].update(checksum="other"),
+        f"The code of {TITLES} has changed since version v1 was published.",
+    ),
+    (
+        "published",
+        TITLES,
+        lambda m: m.verdicts.pop(TITLES),
+        "No version of it is published.",
+    ),
+    (
+        "published",
+        TITLES,
+        lambda m: Path(m.verdicts[TITLES]["path"]).unlink(),
+        f"{TITLES}.parquet does not exist.",
+    ),
+    (
+        "published",
+        TITLES,
+        lambda m: parquet.write_table(pa.table({"known_at": [1]}), m.verdicts[TITLES]["path"]),
+        "differs from the contract: branch_code is missing;",
+    ),
+    (
+        "tests_passed",
+        TITLES,
+        lambda m: m.verdicts[TITLES].update(held_back=["test a failed (1)"]),
+        "Its present rows were held back: test a failed (1). Version v1 stays published.",
+    ),
+    (
+        "tests_passed",
+        TITLES,
+        lambda m: m.verdicts[TITLES]["tests"][0].update(status="fail"),
+        "Version v1 has not passed ",
+    ),
+    (
+        "tests_passed",
+        TITLES,
+        lambda m: m.verdicts[TITLES]["tests"].pop(),
+        "Version v1 has not passed ",
+    ),
+    (
+        "tests_passed",
+        TITLES,
+        lambda m: m.verdicts[TITLES]["tests"][0].update(code_checksum="other"),
+        "Version v1 has not passed ",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays.pop(TITLES),
+        "No replay has shown that it never knew the future.",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays[TITLES].update(failure="at 3 of 24 cuts it knew the future"),
+        "Its replay failed: at 3 of 24 cuts it knew the future.",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays[TITLES].update(asked=15),
+        "It was replayed at 15 chosen moments, and the project asks for 16"
+        " (vars.martfeast.replay.cuts).",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays[TITLES]["lineage"].update({"seed.library.shelf_checks": "other"}),
+        "Code, knowledge time or variables of shelf_checks have changed since it was replayed.",
+    ),
+    (
+        "schema_compatible",
+        TITLES,
+        lambda m: setattr(
+            m, "registered", Registered({SERVICE: {TITLES: {"copies_free": "String"}}})
+        ),
+        f"Exposure '{SERVICE}' uses what is registered, and feature copies_free was String and is"
+        " Int32.",
+    ),
+    (
+        "schema_compatible",
+        TITLES,
+        lambda m: setattr(m, "registered", Registered({"gone": {TITLES: {"stars": "Int64"}}})),
+        "Exposure 'gone' is registered with it and gone from dbt, and feature stars is gone.",
+    ),
+    (
+        "schema_compatible",
+        TITLES,
+        lambda m: setattr(
+            m,
+            "registered",
+            Registered({SERVICE: {TITLES: {}}}, {TITLES: {"title_id": "Int64"}}),
+        ),
+        "its keys were title_id Int64 and are branch_code String, title_id Int32.",
+    ),
+]
+LOADED: list[tuple[Edit, str]] = [
+    (
+        lambda m: m.verdicts[TITLES]["sources"][0].update(loaded_at="2026-03-30 23:59:59"),
+        "Source shelves.checks was loaded at 2026-03-30 23:59 UTC, more than 1 days ago.",
+    ),
+    (
+        lambda m: m.verdicts[TITLES]["sources"][0].update(loaded_at=None),
+        "Version v1 does not say when source shelves.checks was loaded.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("criterion", "mart", "edit", "message"), DECLARED)
+def test_what_is_declared_decides(made, criterion, mart, edit, message):
+    edit(made)
+    made.build_and_replay()
+    said = made.judge()
+    assert list(said) == [(mart, criterion)]
+    assert message in said[mart, criterion]
+
+
+@pytest.mark.parametrize(("criterion", "mart", "edit", "message"), RECORDED)
+def test_what_is_recorded_decides(made, criterion, mart, edit, message):
+    made.build_and_replay()
+    edit(made)
+    said = made.judge()
+    assert list(said) == [(mart, criterion)]
+    assert message in said[mart, criterion]
+
+
+@pytest.mark.parametrize(("edit", "message"), LOADED)
+def test_a_source_that_is_not_loaded_in_time(made, edit, message):
+    made.read_source(TITLES)
+    made.build_and_replay()
+    assert made.judge() == {}
+    edit(made)
+    assert made.judge() == {(TITLES, "sources_fresh"): message}
