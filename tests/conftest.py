@@ -70,7 +70,6 @@ class Library:
     python_path: ClassVar[str] = str(REPOSITORY / "python")
 
     def copy_to(self, path: Path) -> "Library":
-        """Copy with times of change kept, because staleness is judged by them."""
         shutil.copytree(self.path, path, symlinks=True)
         return Library(path)
 
@@ -188,13 +187,11 @@ class Library:
         edit(manifest)
         path.write_text(json.dumps(manifest))
 
-    def replace_in(self, file: str, old: str, new: str, *, keep_time: bool = False) -> None:
+    def replace_in(self, file: str, old: str, new: str) -> None:
         path = self.path / file
-        text, status = path.read_text(), path.stat()
+        text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
-        if keep_time:
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 Build = Callable[[Path], None]

@@ -1,8 +1,6 @@
 """Reads what dbt left behind: the project file and the manifest, and whether they still agree."""
 
-import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,26 +10,20 @@ import yaml
 from martfeast.from_dbt.checksums import replay_checksum
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Exposure, Node, Source
+from martfeast.from_dbt.staleness import find_stale
 from martfeast.places import Place
-from martfeast.problems import DeclarationError, Problem, refusal
+from martfeast.problems import DeclarationError, refusal
 from martfeast.version import DBT_PACKAGE, VERSION, package_version
 
 DEFAULT_PUBLISHED_PATH = "data/published"
-_FOLDERS = {
-    "model-paths": ["models"],
-    "macro-paths": ["macros"],
-    "seed-paths": ["seeds"],
-    "test-paths": ["tests"],
-}
-_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
 
 
 @dataclass(frozen=True)
 class Artifacts:
     """A dbt project as of its last dbt command.
 
-    project_dir: the folder of dbt_project.yml, absolute. target_path: the folder that dbt writes its
-    artifacts to, absolute. graph: what the manifest says.
+    project_dir: the folder of dbt_project.yml, absolute. target_path: that of dbt's artifacts,
+    absolute. graph: what the manifest says.
     published_path: the folder of the published marts, absolute.
     packages_path: the folder of installed dbt packages, absolute.
     settings: the project's variables for martfeast. variables: all others.
@@ -91,7 +83,14 @@ def read_artifacts(
 
     """
     artifacts, project = _read(dbt_project, target_path)
-    stale = _find_stale(artifacts, project)
+    graph = artifacts.graph
+    models = {
+        artifacts.file_of_node(model): model.code.checksum or ""
+        for model in [*graph.models.values(), *graph.disabled]
+        if model.resource_type == "model"
+    }
+    name, target = graph.project_name, artifacts.target_path
+    stale = find_stale(artifacts.project_dir, project, name, target, models)
     if stale:
         raise DeclarationError(stale)
     return artifacts
@@ -190,71 +189,3 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
             "dbt project", "project-unreadable", f"{path} has no settings.", "Correct it."
         )
     return project
-
-
-def _find_stale(artifacts: Artifacts, project: dict[str, Any]) -> list[Problem]:
-    """Compare the project's files with the manifest.
-
-    A model's SQL is compared by content, with dbt's own checksum. The other files have no checksum
-    in the manifest: they are compared by time of change, and must not be gone.
-    """
-    changed: dict[str, str] = {}
-    _note_gone_files(artifacts, changed)
-    models = _note_changed_models(artifacts, changed)
-    folders = [
-        artifacts.project_dir / str(path)
-        for key, default in _FOLDERS.items()
-        for path in project.get(key) or default
-    ]
-    candidates = [artifacts.project_dir / "dbt_project.yml"]
-    for folder in folders:
-        candidates += folder.rglob("*")
-    generated_at = artifacts.graph.generated_at.timestamp()
-    for path in candidates:
-        if path.suffix not in _SUFFIXES or path in models or not path.is_file():
-            continue
-        if path.stat().st_mtime > generated_at:
-            name = str(path.relative_to(artifacts.project_dir))
-            changed[name] = "This file is newer than dbt's last reading of the project."
-    return [
-        Problem("dbt artifacts", "manifest-stale", message, "Run `dbt build`.", file=name)
-        for name, message in sorted(changed.items())
-    ]
-
-
-def _note_gone_files(artifacts: Artifacts, changed: dict[str, str]) -> None:
-    graph = artifacts.graph
-    files: Iterable[tuple[str, str]] = [
-        *(
-            (node.written.package_name, node.written.original_file_path)
-            for nodes in (graph.sources, graph.exposures, graph.unit_tests)
-            for node in nodes.values()
-        ),
-        *(
-            (one.package_name, one.original_file_path)
-            for ones in (graph.groups, graph.macros)
-            for one in ones.values()
-        ),
-    ]
-    for package, file in files:
-        if package == graph.project_name and not (artifacts.project_dir / file).exists():
-            changed[file] = "This file is gone."
-
-
-def _note_changed_models(artifacts: Artifacts, changed: dict[str, str]) -> set[Path]:
-    """Note models whose file has changed or is gone; return the files of all models."""
-    graph, files = artifacts.graph, set()
-    models = [one for one in graph.models.values() if one.resource_type == "model"]
-    for model in [*models, *graph.disabled]:
-        name = artifacts.file_of_node(model)
-        path = artifacts.project_dir / name
-        files.add(path)
-        try:
-            # As dbt does it: sha256 of the stripped text.
-            content = path.read_bytes().decode("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            changed[name] = "This model is gone or unreadable."
-            continue
-        if hashlib.sha256(content.encode()).hexdigest() != model.code.checksum:
-            changed[name] = "This model has changed since dbt last read the project."
-    return files
