@@ -100,13 +100,13 @@ class Library:
         from feast import FeatureStore
 
         with self.inside(self.path), redirected():
-            objects = feast_objects(read_declaration(self.path)).values()
-            FeatureStore(str(self.path / "feature_repo")).apply(list(objects))
+            objects: list[Any] = [*feast_objects(read_declaration(self.path)).values()]
+            FeatureStore(str(self.path / "feature_repo")).apply(objects)
 
-    def lower(self, criterion: str) -> None:
-        """Lower a criterion to a warning, where a test is about something else."""
+    def lower(self, *criteria: str) -> None:
+        """Lower criteria to warnings, where a test is about something else."""
         published = "    published_path: out/published"
-        setting = f"\n    criteria: {{{criterion}: warn}}"
+        setting = f"\n    criteria: {{{', '.join(f'{name}: warn' for name in criteria)}}}"
         if setting not in (self.path / "dbt_project.yml").read_text():
             self.replace_in("dbt_project.yml", published, published + setting)
 
