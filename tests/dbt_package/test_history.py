@@ -55,6 +55,10 @@ def test_rows_of_times_gone_by_that_change_are_counted_until_they_are_back(libra
     assert library.dbt("build").returncode == 0
     assert restated(library) == (1, 5)
 
+    # What history is compared with is not pruned, however old it is.
+    library.replace_in("dbt_project.yml", "replay:", "keep_releases: 1\n    replay:")
+    assert library.martfeast("prune", cwd=library.path).returncode == 0
+
     # Lost rows count as changed ones do.
     seed(library, lambda text: "\n".join(text.splitlines()[:2]) + "\n")
     assert restated(library)[0] == 4

@@ -41,8 +41,9 @@ class PublishedVersion(_Part):
     tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
-    covered_row_count: rows of the version that history is compared with. restated_row_count: how
-    many of them are lost or other rows now, or how many appeared among them, if that is more.
+    baseline: the Parquet file that history is compared with, absolute. covered_row_count: its rows.
+    restated_row_count: how many of them are lost or other rows now, or how many appeared among
+    them, if that is more.
     """
 
     name: str = Field(validation_alias="version")
@@ -58,13 +59,14 @@ class PublishedVersion(_Part):
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
+    baseline: Path | None = None
     covered_row_count: int = 0
     restated_row_count: int = 0
 
-    @field_validator("path")
+    @field_validator("path", "baseline")
     @classmethod
-    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", "")) / path
+    def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return path and Path((info.context or {}).get("folder", "")) / path
 
     @field_validator("published_at")
     @classmethod
