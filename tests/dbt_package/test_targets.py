@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from commands import Command
 
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 CI = "    ci: {type: duckdb, path: ci.duckdb, threads: 2}\n"
@@ -86,7 +87,7 @@ def test_a_line_is_handed_over_by_name(library):
     assert library.published_bytes() == before
 
 
-def test_each_target_may_have_a_folder_and_one_of_them_feeds_feast(library, monkeypatch):
+def test_each_target_may_have_a_folder_and_one_of_them_feeds_feast(library):
     with_ci(library)
     library.lower("replayed")
     library.replace_in(
@@ -109,11 +110,6 @@ def test_each_target_may_have_a_folder_and_one_of_them_feeds_feast(library, monk
     for options in (["--target", "ci"], ["-t", "ci"]):
         one = library.martfeast("status", TITLES, *options, cwd=library.path)
         assert ", 1 rows, known from" in " ".join(one.stdout.split())
-    monkeypatch.setenv("DBT_TARGET", "ci")
-    with library.inside(library.path):
-        pass  # the environment of commands leaves dbt's variables out
-    one = library.martfeast("status", TITLES, cwd=library.path)
-    assert ", 4 rows, known from" in " ".join(one.stdout.split())
     assert library.feast("apply").returncode == 0
     assert str(library.published).encode() in library.registry.read_bytes()
     assert b"out/ci" not in library.registry.read_bytes()
@@ -152,6 +148,13 @@ def test_replays_take_dbts_options(library, tmp_path):
     assert replayed.returncode == 0, replayed.stderr
     status = library.martfeast("status", TITLES, *options, cwd=library.path)
     assert "replayed: ok" in " ".join(status.stdout.split())
+    variables = {"PROFILE": "branch", "PROFILES_DIR": str(elsewhere), "TARGET": "dev"}
+    by_environment = Command(
+        "martfeast", "replay", "--select", TITLES, *options[-2:],
+        cwd=library.path,
+        environment=library.environment() | {f"DBT_{n}": v for n, v in variables.items()},
+    ).wait()  # fmt: skip
+    assert by_environment.returncode == 0, by_environment.stderr
     refused = library.martfeast("replay", *options[:-1], "n", cwd=library.path)
     assert refused.returncode == 1
     assert "[vars-unreadable]" in refused.stderr

@@ -98,7 +98,7 @@ BREAKS = [
     Break(
         "replayed",
         TITLES,
-        [(SQL, "copies_free as", "copies_free + 1 as")],
+        [(SQL, "copies_free as", "copies_free + 0 as")],
         f"Code, knowledge time or variables of {TITLES} have changed since it was replayed."
         " Run `martfeast replay`.",
     ),
