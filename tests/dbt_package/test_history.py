@@ -97,6 +97,19 @@ def test_a_new_column_or_another_last_digit_is_no_restatement(library):
     assert restated(library) == (0, 4)
 
 
+def test_another_time_column_restates_everything(library):
+    (library.path / SQL).write_text(
+        (library.path / SQL).read_text().replace("known_at", "known_at as seen_at")
+    )
+    yaml = library.path / YAML
+    head, rest = yaml.read_text().split(f"  - name: {TITLES}\n")
+    mart, tail = rest.split("  - name: loan_labels\n")
+    mart = mart.replace("known_at", "seen_at")
+    yaml.write_text(f"{head}  - name: {TITLES}\n{mart}  - name: loan_labels\n{tail}")
+    assert library.dbt("build").returncode == 0
+    assert restated(library) == (4, 4)
+
+
 def test_labels_that_become_known_are_no_restatement(library):
     path = library.path / "seeds/loan_events.csv"
     lines = path.read_text().splitlines()

@@ -78,7 +78,8 @@
 {#
   Count the rows of a mart that a version published before had, of times that it covered, and that are lost or
   other rows now. Rows are compared by the columns that both have with the same type; of doubles seven digits,
-  because sums differ in the last ones with the order of addition.
+  because sums differ in the last ones with the order of addition. Where the column of knowledge time is another
+  one now, nothing can be compared and all rows count as restated.
 #}
 {% macro count_restated(mart, file) %}
   {% set known_at = martfeast.knowledge_column(mart) %}
@@ -94,8 +95,10 @@
               and now_there.column_type = before.column_type
     {% endset %}
     {% set compared = [] %}
+    {% set names = [] %}
     {% for column in run_query(sql).rows %}
       {% set quoted = adapter.quote(column['column_name']) %}
+      {% do names.append(quoted) %}
       {% do compared.append("format('{:.6e}', " ~ quoted ~ ")" if column['column_type'] in ['DOUBLE', 'FLOAT'] else quoted) %}
     {% endfor %}
     {% set sql %}
@@ -104,6 +107,12 @@
           covered_row_count = counts.covered_row_count,
           restated_row_count = counts.restated_row_count
       from (
+          {% if known_at not in names %}
+          select
+              count(*) as covered_row_count,
+              count(*) as restated_row_count
+          from read_parquet({{ martfeast.glob_literal(file, '') }})
+          {% else %}
           with before as (
               select
                   {{ known_at }} as known_at,
@@ -139,6 +148,7 @@
           select
               (select count(*) from covered) as covered_row_count,
               greatest((select count(*) from lost), (select count(*) from appeared)) as restated_row_count
+          {% endif %}
       ) as counts
       where martfeast_measured.mart_id = {{ martfeast.literal(mart.unique_id) }}
     {% endset %}
