@@ -162,7 +162,7 @@
     )
 
     select
-        drafted.* exclude (compared_with),
+        drafted.* exclude (compared_with),  -- noqa: RF02
         -- What history is compared with: the newest version that kept it, or whose restatement is declared.
         case
             when
