@@ -377,6 +377,25 @@ class LeakyOfflineStore(DuckDBAsofOfflineStore):
         return DuckDBAsofOfflineStore.pull_all_from_table_or_query(*arguments, **options)
 '''
 
+BROKEN_STORE = '''
+from feast.infra.offline_stores.offline_store import OfflineStore
+from feast.repo_config import FeastConfigBaseModel
+
+class BrokenOfflineStoreConfig(FeastConfigBaseModel):
+    type: str = "broken_store.BrokenOfflineStore"
+
+class BrokenOfflineStore(OfflineStore):
+    """Is not there when it is asked."""
+
+    @staticmethod
+    def get_historical_features(*arguments, **options):
+        raise RuntimeError("no way")
+
+    @staticmethod
+    def pull_latest_from_table_or_query(*arguments, **options):
+        raise RuntimeError("no way")
+'''
+
 
 def test_serving_what_was_not_known_is_found(library, monkeypatch):
     """Online and offline values differ when a store materializes past the end."""
@@ -390,6 +409,41 @@ def test_serving_what_was_not_known_is_found(library, monkeypatch):
     marts = {mart["mart"]: mart for mart in answer["marts"]}
     assert "the online store gives" in marts[ACTIVITY]["problem"]
     assert marts[LABELS]["has_passed"]
+
+
+@pytest.mark.parametrize("store", ["default", "broken"])
+def test_an_offline_store_that_gives_other_rows_is_named_and_no_mart_is_failed(
+    library, monkeypatch, store
+):
+    """Feast's default leaves out rows past their TTL; another one cannot be asked at all."""
+    settings = {"default": "", "broken": "offline_store:\n  type: broken_store.BrokenOfflineStore"}
+    library.replace_in(
+        "feature_repo/feature_store.yaml", f"offline_store:\n  {OWN_STORE}", settings[store]
+    )
+    (library.path / "stores").mkdir()
+    (library.path / "stores/broken_store.py").write_text(BROKEN_STORE)
+    monkeypatch.syspath_prepend(library.path / "stores")
+    assert library.martfeast("replay", cwd=library.path).returncode == 0
+    said = " ".join(library.martfeast("status", cwd=library.path).stdout.split())
+    name, gives = {
+        "default": ("dask", "at 2026-03-10 00:00:00, the online store gives 2 rows where"),
+        "broken": ("broken_store.BrokenOfflineStore", ", it fails: RuntimeError: no way"),
+    }[store]
+    told = f"Feast's offline store {name} gives other rows than martfeast's, which gives the right"
+    assert f"warning: {ACTIVITY} [replayed] {told} ones: at 2026-03-" in said
+    assert gives in said
+    assert f"Write offline_store: {{{OWN_STORE}}} in feature_store.yaml" in said
+
+
+def test_a_feature_with_parts_of_a_second_is_told_what_feast_serves(library):
+    library.replace_in("seeds/member_days.csv", "2026-03-01 17:30:00", "2026-03-01 17:30:00.123456")
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", ACTIVITY, succeeds=False)["marts"]
+    assert "the online store gives last_visit_at 2026-03-01 17:30:00+00:00" in mart["problem"]
+    assert mart["problem"].endswith(
+        "Feast serves a timestamp in whole seconds online, and training has its fractions: write"
+        " date_trunc('second', ...) in the model, or online: false under meta.feast"
+    )
 
 
 # Bad input

@@ -11,7 +11,7 @@ from martfeast.declaration.project import Project, read_project
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
 from martfeast.gate.evidence import Evidence
 from martfeast.gate.judge import as_problem
-from martfeast.problems import DeclarationError, did_you_mean, refusal
+from martfeast.problems import DeclarationError, Problem, did_you_mean, refusal
 from martfeast.published.replays import ReplayRecord, require_writable, write_replays
 from martfeast.replay.blind_spots import warnings
 from martfeast.replay.lineage import Lineage, compile_lineage
@@ -21,7 +21,6 @@ from martfeast.replay.run import Replay, Say, replay
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
 
-ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
 # What must hold before a mart can be replayed at all.
 PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
@@ -56,7 +55,7 @@ def replay_project(
     marts = _find_marts(project, list(names))
     _require_replayable(evidence, marts)
     require_writable(artifacts.published_path)
-    from martfeast.replay.serving import ServingCheck  # Feast takes seconds to import
+    from martfeast.replay.serving import ASOF_STORE, ServingCheck  # Feast takes seconds to import
 
     say("compiling the project")
     lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
@@ -75,6 +74,8 @@ def replay_project(
             say,
         )
     shown = _add_what_is_read(evidence, marts, lineage, replayed)
+    for name, said in serving.other_rows.items():
+        shown.warnings[name].append(_other_store(name, str(store["type"]), said))
     records = _records(evidence, lineage, shown, 0 if moments else asked)
     write_replays(artifacts.published_path, records)
     return shown
@@ -100,6 +101,18 @@ def _require_replayable(evidence: Evidence, marts: list[Mart]) -> None:
     ]
     if refused:
         raise DeclarationError(refused)
+
+
+def _other_store(mart: str, store: str, said: str) -> Problem:
+    """Return the warning that an offline store, and not the mart, gives other rows."""
+    return Problem(
+        mart,
+        "offline-store-differs",
+        f"Feast's offline store {store} gives other rows than martfeast's, which gives the right"
+        f" ones: {said}.",
+        "Write offline_store: {type: martfeast.offline_store.DuckDBAsofOfflineStore} in"
+        " feature_store.yaml, then run `martfeast replay`.",
+    )
 
 
 def _add_what_is_read(
@@ -139,7 +152,7 @@ def _records(
             compared=result.compared,
             withheld=result.withheld,
             failure=failure(result),
-            warnings=[problem.message for problem in shown.warnings[result.mart]],
+            warnings=[f"{one.message} {one.fix}" for one in shown.warnings[result.mart]],
         )
         for result in shown.replay.marts
         if asked >= evidence.project.cuts or result.differences
