@@ -306,6 +306,64 @@ def test_a_replay_changes_nothing(library):
     assert not (library.path / ".tmp").exists()
 
 
+# Where the cuts are
+
+
+def test_odd_dates_of_one_relation_take_no_cut_from_the_others(library):
+    """A row of the year 9999, and checks of another year than all else."""
+    checks = [f"north,10,2024-01-{day:02} 08:00:00,{day},0.5,N-1" for day in range(1, 31)]
+    with (library.path / "seeds/shelf_checks.csv").open("a") as file:
+        file.write("\n".join([*checks, ""]))
+    with (library.path / "seeds/member_days.csv").open("a") as file:
+        file.write("2,9999-12-31 00:00:00,1,,false,history,\n")
+    assert library.dbt("build").returncode == 0
+    answer = replay(library)
+    marts = {mart["mart"]: mart for mart in answer["marts"]}
+    assert {name: mart["enough"] for name, mart in marts.items()} == {
+        LABELS: 5,
+        ACTIVITY: 3,
+        TITLES: 16,
+    }
+    for mart in marts.values():
+        assert mart["cuts"] >= mart["enough"]
+    for cut in answer["cuts"]:
+        assert cut["at"] < "2024-01-31" or "2026-02-28" < cut["at"] < "2026-03-21", cut
+    assert len({cut["at"] for cut in answer["cuts"]}) <= 16 + 5 + 3 + 16
+    said = " ".join(library.martfeast("status", LABELS, cwd=library.path).stdout.split())
+    assert "(16 were to be chosen), all that its data has: " in said
+
+
+def test_a_mart_on_a_young_snapshot_passes_and_is_due_when_it_has_a_history(library):
+    (library.path / "snapshots").mkdir()
+    (library.path / "snapshots/snapshots.yml").write_text(
+        "snapshots: [{name: shelf_states, relation: ref('shelf_checks'), description: Shelves.,"
+        " config: {unique_key: [branch_code, title_id], strategy: check, check_cols: all}}]"
+    )
+    library.replace_in(
+        "dbt_project.yml", "    shelf_checks:\n      +event_time: known_at\n", "    shelf_checks:\n"
+    )
+    library.replace_in("seeds/shelf_checks.csv", "north,10,2026-03-01 08:00:00,4,0.5,N-1\n", "")
+    library.replace_in(SQL, "    known_at,", "    dbt_valid_from as known_at,")
+    library.replace_in(SQL, "ref('shelf_checks')", "ref('shelf_states')")
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", TITLES)["marts"]
+    assert (mart["cuts"], mart["enough"]) == (0, 0)
+    (warning,) = [one for one in mart["warnings"] if one["rule"] == "replay-due"]
+    assert "no row of it could know the future, and no cut can show yet" in warning["message"]
+    said = " ".join(library.martfeast("status", TITLES, cwd=library.path).stdout.split())
+    assert "replayed: ok" in said
+
+    library.replace_in("seeds/shelf_checks.csv", "03 08:00:00,0,", "05 08:00:00,3,")
+    assert library.dbt("build").returncode == 0
+    said = " ".join(library.martfeast("status", TITLES, cwd=library.path).stdout.split())
+    assert "It was replayed at 0 moments, all that its data had then, up to " in said
+    (mart,) = replay(library, "--select", TITLES)["marts"]
+    assert mart["cuts"] >= mart["enough"] == 1
+    assert not mart["due"]
+    said = " ".join(library.martfeast("status", TITLES, cwd=library.path).stdout.split())
+    assert "replayed: ok" in said
+
+
 # What shows nothing does not pass
 
 

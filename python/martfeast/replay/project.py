@@ -16,7 +16,7 @@ from martfeast.published.replays import ReplayRecord, require_writable, write_re
 from martfeast.replay.blind_spots import warnings
 from martfeast.replay.lineage import Lineage, compile_lineage
 from martfeast.replay.report import ProjectReplay, failure
-from martfeast.replay.run import Replay, Say, replay
+from martfeast.replay.run import MartReplay, Replay, Say, replay
 
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
@@ -74,9 +74,12 @@ def replay_project(
             say,
         )
     shown = _add_what_is_read(evidence, marts, lineage, replayed)
+    for mart in replayed.marts:
+        if mart.due:
+            shown.warnings[mart.mart].append(_due(mart))
     for name, said in serving.other_rows.items():
         shown.warnings[name].append(_other_store(name, str(store["type"]), said))
-    records = _records(evidence, lineage, shown, 0 if moments else asked)
+    records = _records(evidence, marts, lineage, shown, 0 if moments else asked)
     write_replays(artifacts.published_path, records)
     return shown
 
@@ -101,6 +104,17 @@ def _require_replayable(evidence: Evidence, marts: list[Mart]) -> None:
     ]
     if refused:
         raise DeclarationError(refused)
+
+
+def _due(mart: MartReplay) -> Problem:
+    """Return the warning that a mart's proof is still to come."""
+    return Problem(
+        mart.mart,
+        "replay-due",
+        mart.due,
+        "When there are later facts (the next load or `dbt snapshot`), run `dbt build` and then"
+        " `martfeast replay`; the gate asks for it.",
+    )
 
 
 def _other_store(mart: str, store: str, said: str) -> Problem:
@@ -133,13 +147,14 @@ def _add_what_is_read(
 
 
 def _records(
-    evidence: Evidence, lineage: Lineage, shown: ProjectReplay, asked: int
+    evidence: Evidence, marts: list[Mart], lineage: Lineage, shown: ProjectReplay, asked: int
 ) -> dict[str, ReplayRecord]:
     """Return what the gate is to know; a failure is evidence always.
 
     asked: how many moments were to be chosen; 0 where they were given.
     """
     artifacts = evidence.project.artifacts
+    versions = {mart.unique_id: mart.version for mart in marts}
     return {
         result.unique_id: ReplayRecord(
             lineage={
@@ -149,6 +164,9 @@ def _records(
             replayed_at=f"{evidence.now:%Y-%m-%d %H:%M:%S}",
             asked=asked,
             cuts=result.cuts,
+            enough=result.enough,
+            known_from=getattr(versions[result.unique_id], "first_known_at", None),
+            known_until=getattr(versions[result.unique_id], "last_known_at", None),
             compared=result.compared,
             withheld=result.withheld,
             failure=failure(result),

@@ -17,7 +17,7 @@ from martfeast.engines.duckdb import timestamp, utc
 from martfeast.problems import DeclarationError
 from martfeast.published.replays import DEFAULT_CUTS, FEWEST_CUTS
 from martfeast.replay.compare import Difference, compare, in_words
-from martfeast.replay.cuts import choose_cuts, perturbed
+from martfeast.replay.cuts import Reach, choose_cuts, find_reaches, perturbed
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.scratch import Cut, Scratch
 
@@ -29,18 +29,21 @@ Serving = Callable[[Scratch, Cut], dict[str, str]]
 class MartReplay:
     """What the replays of one mart showed.
 
-    cuts: those that withheld facts under it and compared rows of it. compared, withheld: how many,
-    over all cuts.
+    cuts: moments that withheld facts under it and compared rows of it. enough: how many it takes.
+    compared, withheld: how many rows and facts, over all cuts.
     differences: where it knew the future. problem: why nothing was shown; empty if something was.
+    due: why no cut can show anything yet, where its rows could not know the future at all.
     """
 
     mart: str
     unique_id: str
     cuts: int
+    enough: int
     compared: int
     withheld: int
     differences: list[Difference]
     problem: str
+    due: str = ""
 
     @property
     def has_passed(self) -> bool:
@@ -97,7 +100,10 @@ def replay(
     timed = [r for r in lineage.relations.values() if r.event_time and r.unique_id in read]
     cuts = [Cut(utc(moment), "as asked") for moment in at]
     if not cuts:
-        cuts = perturbed(choose_cuts(scratch, timed, marts, cut_count, time_zones))
+        reaches = find_reaches(scratch, timed, marts, cut_count)
+        for one, reach in zip(shown, reaches, strict=True):
+            one.reach = reach
+        cuts = perturbed(choose_cuts(scratch, reaches, cut_count, time_zones))
     withheld = [_withheld(scratch, timed, cut) for cut in cuts]
     for number, (cut, later) in enumerate(zip(cuts, withheld, strict=True), 1):
         say(f"cut {number:>2}/{len(cuts)}  {cut}: {sum(later.values()):,} later facts")
@@ -110,12 +116,14 @@ def replay(
 class _Shown:
     """What has been shown of one mart so far.
 
-    rebuilt: without a cut. pairs: for each cut, facts withheld under it and rows compared.
+    rebuilt: without a cut. reach: where cuts could show something; None where they were given.
+    pairs: for each cut, facts withheld under it and rows compared.
     """
 
     mart: Mart
     lineage: Lineage
     rebuilt: Difference
+    reach: Reach | None = None
     pairs: list[tuple[int, int]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     served: str = ""
@@ -133,7 +141,9 @@ class _Shown:
     def conclude(self, scratch: Scratch, cuts: list[Cut], say: Say) -> MartReplay:
         """Return what was shown in the end."""
         effective = [pair for pair in self.pairs if all(pair)]
-        problem = self._problem(cuts, len(effective))
+        moments = {cut.at for cut, pair in zip(cuts, self.pairs, strict=True) if all(pair)}
+        enough = self.reach.moments if self.reach else min(len(cuts), FEWEST_CUTS)
+        problem = self._problem(cuts, len(moments), enough)
         differences = [] if problem else self.differences
         if differences:
             say(f"source     {self.mart.name}: looking for what makes it differ")
@@ -143,14 +153,26 @@ class _Shown:
         return MartReplay(
             self.mart.name,
             self.mart.unique_id,
-            len(effective),
+            len(moments),
+            enough,
             sum(rows for _, rows in effective),
             sum(facts for facts, _ in effective),
             differences,
             problem,
+            "" if problem or differences else self._due(),
         )
 
-    def _problem(self, cuts: list[Cut], effective: int) -> str:
+    def _due(self) -> str:
+        """Return why no cut can show anything yet; empty if one can."""
+        if self.reach is None or self.reach.moments or self.reach.last is None:
+            return ""
+        return (
+            f"All facts under it were known by {self.reach.last}, and its first row is of"
+            f" {self.reach.first}: no row of it could know the future, and no cut can show yet that"
+            " none will."
+        )
+
+    def _problem(self, cuts: list[Cut], effective: int, enough: int) -> str:
         """Return why nothing was shown; empty if something was."""
         if not self.rebuilt.is_none:
             return (
@@ -164,7 +186,7 @@ class _Shown:
             return ""
         if not self.rebuilt.compared:
             return "it has no rows, so nothing is shown. Load data, then run `dbt build`"
-        if not cuts or effective < min(len(cuts), FEWEST_CUTS):
+        if effective < enough or not (enough or self._due()):
             return _vacuous(cuts, self.pairs)
         return self.served
 
