@@ -380,8 +380,8 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
                 first_known_at="2026-03-01 00:00:00", last_known_at="2026-03-09 08:00:00"
             ),
         ),
-        "It was replayed at 0 moments, all that its data had then, up to 2026-03-01 00:00:00; now it"
-        " goes up to 2026-03-09 08:00:00 and can show more.",
+        "It was replayed at 0 moments, all that its data had then, up to 2026-03-01 00:00:00; now"
+        " it goes up to 2026-03-09 08:00:00 and can show more.",
     ),
     (
         "replayed",

@@ -612,3 +612,143 @@ def test_a_warehouse_that_is_written_to_is_told(library):
         process.kill()
     assert "Could not set lock on file" in said
     assert "If dbt is running, try again when it is done." in said
+
+
+# What cannot be replayed
+
+
+SOURCE = (
+    "sources: [{name: shelves, database: library, schema: main,"
+    " tables: [{name: shelf_checks, config: {event_time: known_at}}]}]"
+)
+# An edit of what title_availability reads, and what is said of it.
+CANNOT = {
+    "a Python model": ("{{ ref('shelves') }}", "It is a Python model, and a replay runs SQL."),
+    "one table twice": (
+        "{{ source('shelves', 'shelf_checks') }} -- {{ ref('shelf_checks') }}\n",
+        "It is the same table as ",
+    ),
+    "a table past dbt": (
+        "main.shelf_checks -- {{ ref('shelf_checks') }}\n",
+        "A replay cannot build it: Catalog Error: Table with name shelf_checks does not exist",
+    ),
+    "fails at a cut": (
+        "{{ ref('shelf_checks') }} where case when (select count(*) from {{ ref('shelf_checks') }})"
+        " < 4 then error('too few') else true end",
+        "A replay cannot build it: Invalid Input Error: too few",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CANNOT)
+def test_what_cannot_be_replayed_takes_nothing_from_the_other_marts(library, kind):
+    read, said = CANNOT[kind]
+    (library.path / "models/staging/shelves.py").write_text(
+        "def model(dbt, session):\n    return dbt.ref('shelf_checks')\n"
+    )
+    (library.path / "models/sources.yml").write_text(SOURCE)
+    library.replace_in(SQL, "{{ ref('shelf_checks') }}", read)
+    assert library.dbt("build").returncode == 0
+    answer = replay(library, succeeds=False)
+    marts = {mart["mart"]: mart for mart in answer["marts"]}
+    assert list(marts) == sorted(marts)
+    assert "it cannot be replayed, for " in marts[TITLES]["problem"]
+    assert said in marts[TITLES]["problem"]
+    for name in (LABELS, ACTIVITY):
+        assert marts[name]["has_passed"]
+        assert marts[name]["cuts"] >= marts[name]["enough"] > 1
+    records = json.loads((library.published / "replays.json").read_text())["marts"]
+    assert {name.split(".")[2]: bool(record["failure"]) for name, record in records.items()} == {
+        LABELS: False,
+        ACTIVITY: False,
+        TITLES: True,
+    }
+
+
+def test_two_marts_may_each_read_one_table_by_a_name_of_their_own(library):
+    """No mart reads both names, so it is told what is known of each."""
+    (library.path / "models/staging/visits.sql").write_text(
+        "select * replace (cast(member_id as integer) as member_id) from"
+        " {{ source('shelves', 'member_days') }}"
+    )
+    library.replace_in(
+        SQL,
+        "from {{ ref('shelf_checks') }}",
+        "from {{ ref('shelf_checks') }} where (select count(*) from {{ ref('visits') }}) >= 0",
+    )
+    (library.path / "models/sources.yml").write_text(
+        SOURCE.replace("{name: shelf_checks", "{name: member_days")
+    )
+    assert library.dbt("build").returncode == 0
+    assert replay(library)["has_passed"]
+
+
+def test_a_microbatch_mart_is_told_what_builds_its_batches_again(library):
+    library.replace_in("seeds/shelf_checks.csv", "north,11,2026-03-01", "north,11,2026-02-01")
+    configured = (
+        "{{ config(materialized='incremental', incremental_strategy='microbatch',"
+        " begin='2026-03-01', batch_size='month') }}\n"
+    )
+    (library.path / SQL).write_text(configured + (library.path / SQL).read_text())
+    assert library.dbt("build", "--full-refresh").returncode == 0
+    (mart,) = replay(library, "--select", TITLES, succeeds=False)["marts"]
+    assert "1 rows extra" in mart["problem"]
+    assert (
+        f"dbt builds {TITLES} by batches: rows before its begin are never made" in mart["problem"]
+    )
+    assert f"`dbt run --select {TITLES} --event-time-start <first day>" in mart["problem"]
+    assert "--full-refresh" not in mart["problem"]
+
+
+# Profiles
+
+
+def test_a_warehouse_in_memory_is_refused_in_words(library):
+    library.replace_in("profiles.yml", "path: library.duckdb", "path: ':memory:'")
+    assert library.dbt("build").returncode == 0
+    for mart in replay(library, succeeds=False)["marts"]:
+        assert "Its database is in memory, of which nothing is left" in mart["problem"]
+
+
+def test_a_path_relative_to_where_dbt_was_started_is_refused_in_words(library):
+    (library.path / "library.duckdb").unlink()
+    elsewhere = ["--project-dir", str(library.path), "--profiles-dir", str(library.path)]
+    assert library.run("dbt", "build", *elsewhere, cwd=library.path.parent).returncode == 0
+    before = library.published_bytes()
+    said = " ".join(refusal(library).split())
+    assert f"{library.path / 'library.duckdb'} does not exist. A relative path in a profile" in said
+    assert "Write an absolute path in profiles.yml" in said
+    assert library.published_bytes() == before
+
+
+def test_databases_without_alias_and_views_in_them_are_replayed(library):
+    """DuckDB names a file by what is before its first dot."""
+    for name in ("branches.v1", "marks"):
+        with duckdb.connect(str(library.path / f"{name}.duckdb")) as connection:
+            connection.execute(
+                "create table checks as select * replace (waiting_days::float as waiting_days)"
+                f" from read_csv('{library.path / 'seeds/shelf_checks.csv'}')"
+            )
+            database = name.split(".")[0]
+            connection.execute(f"create view shelf_checks as from {database}.main.checks")
+    library.replace_in(
+        "profiles.yml",
+        "      threads: 2\n",
+        "      threads: 2\n      attach: [{path: branches.v1.duckdb}, {path: marks.duckdb}]\n",
+    )
+    (library.path / "models/sources.yml").write_text(
+        "".join(
+            f"{'sources:' if name == 'marks' else ''}\n  - {{name: {name}, database: {name},"
+            " schema: main, tables: [{name: shelf_checks, config: {event_time: known_at}}]}"
+            for name in ("marks", "branches")
+        )
+    )
+    library.replace_in(
+        SQL,
+        "{{ ref('shelf_checks') }}",
+        "{{ source('branches', 'shelf_checks') }} semi join"
+        " {{ source('marks', 'shelf_checks') }} using (branch_code, title_id, known_at)",
+    )
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", TITLES)["marts"]
+    assert mart["withheld"] > 0

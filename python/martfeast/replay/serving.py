@@ -99,7 +99,7 @@ class ServingCheck:
         what a model that is asked at the cut is given, offline and online. What another's offline
         store gives is no fault of a mart that martfeast's serves as it was.
         """
-        for mart in self.marts:
+        for mart in self._built(scratch):
             _export(scratch, mart, cut, self.then_files[mart.name])
         problems = self._compare(self.stores, scratch, cut)
         if not problems or self.stores.is_own:
@@ -136,7 +136,7 @@ class ServingCheck:
                 for name in exposure.features_by_mart:
                     problems.setdefault(name, f"at {cut.at}, {mismatch}")
         asked = {}
-        for mart in self.marts:
+        for mart in self._built(scratch):
             try:
                 asked[mart.name] = self._check_offline(stores, scratch, mart, cut)
             except _Mismatch as mismatch:
@@ -145,6 +145,10 @@ class ServingCheck:
         for name, problem in self._check_online(stores, scratch, cut, answers).items():
             problems.setdefault(name, f"at {cut.at}, {problem}")
         return problems
+
+    def _built(self, scratch: "Scratch") -> list[FeatureMart]:
+        """Return the marts that could be built as of the cut."""
+        return [mart for mart in self.marts if mart.unique_id not in scratch.failed]
 
     def _check_offline(
         self, stores: _Stores, scratch: "Scratch", mart: FeatureMart, cut: "Cut"
@@ -205,8 +209,8 @@ class ServingCheck:
         self, stores: _Stores, scratch: "Scratch", exposure: Exposure, cut: "Cut"
     ) -> None:
         mart = exposure.label_mart
-        names = {mart.name for mart in self.marts}
-        if mart is None or mart.unique_id not in scratch.number:
+        names = {mart.name for mart in self._built(scratch)}
+        if mart is None or mart.unique_id not in scratch.number.keys() - scratch.failed.keys():
             return
         if not names.issuperset(exposure.features_by_mart):
             return
