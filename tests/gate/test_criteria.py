@@ -101,6 +101,9 @@ class Made:
                 "replayed_at": "2026-03-31 00:00:00",
                 "asked": 24,
                 "cuts": 24,
+                "enough": 24,
+                "known_from": "2026-03-01 00:00:00",
+                "known_until": "2026-03-31 00:00:00",
                 "compared": 100,
                 "withheld": 100,
                 "failure": "",
@@ -364,6 +367,25 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
         lambda m: m.replays[TITLES].update(asked=15),
         "It was replayed at 15 chosen moments, and the project asks for 16"
         " (vars.martfeast.replay.cuts).",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays[TITLES].update(cuts=9),
+        "It was replayed at 9 moments that withheld facts under it and compared rows of it, and 16"
+        " are needed.",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: (
+            m.replays[TITLES].update(cuts=0, enough=0, known_until="2026-03-01 00:00:00"),
+            m.verdicts[TITLES].update(
+                first_known_at="2026-03-01 00:00:00", last_known_at="2026-03-09 08:00:00"
+            ),
+        ),
+        "It was replayed at 0 moments, all that its data had then, up to 2026-03-01 00:00:00; now"
+        " it goes up to 2026-03-09 08:00:00 and can show more.",
     ),
     (
         "replayed",

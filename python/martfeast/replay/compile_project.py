@@ -30,16 +30,24 @@ def main(target: Path, given: list[str]) -> int:
         return 1
     (adapter,) = FACTORY.adapters.values()
     credentials = adapter.config.credentials  # type: ignore[attr-defined]
-    databases = {credentials.database: getattr(credentials, "path", "")}
+    databases = {credentials.database: _database(getattr(credentials, "path", ""), None)}
     for attached in getattr(credentials, "attach", None) or []:
-        databases[attached.alias or Path(attached.path).stem] = attached.path
+        # DuckDB names what has no alias by its file, up to the first dot.
+        name = attached.alias or Path(attached.path).name.split(".")[0]
+        databases[name] = _database(attached.path, attached.type)
     warehouse = {
         "type": credentials.type,
-        "databases": {name: str(Path(path).resolve()) for name, path in databases.items()},
+        "databases": databases,
         "settings": getattr(credentials, "settings", None) or {},
     }
     (target / "warehouse.json").write_text(json.dumps(warehouse))
     return 0
+
+
+def _database(path: str, type_: str | None) -> dict[str, str | None]:
+    """Return where a database is, absolute if it is a file, and of what type."""
+    is_file = not path.startswith((":memory:", "md:")) and "://" not in path
+    return {"path": str(Path(path).resolve()) if is_file else path, "type": type_}
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from martfeast.engines.duckdb import literal, quoted
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
-from martfeast.problems import DeclarationError, refusal
+from martfeast.problems import DeclarationError, Problem, refusal
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Relation:
     open_end: for a snapshot, SQL of valid_to where a row still holds.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
     called: the Jinja of the macros and ephemeral models that it calls.
+    is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
     """
 
@@ -46,6 +48,7 @@ class Relation:
     timeless: str
     is_asked_for: bool
     called: str
+    is_microbatch: bool
     file: str
 
 
@@ -53,13 +56,15 @@ class Relation:
 class Lineage:
     """The relations under some marts, the marts included, parents before children.
 
-    databases: the DuckDB files that dbt builds and reads, by what SQL calls them.
+    databases: what dbt attaches, by what SQL calls it: the SQL that attaches it, read-only.
     settings: of its sessions, as the profile has them.
+    refused: why a relation, and so every mart on it, cannot be replayed, by unique_id.
     """
 
     relations: dict[str, Relation]
-    databases: dict[str, Path]
+    databases: dict[str, str]
     settings: dict[str, Any]
+    refused: dict[str, Problem]
 
     @cached_property
     def _above(self) -> dict[str, set[str]]:
@@ -94,21 +99,77 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
     found: dict[str, Relation] = {}
     for unique_id in marts:
         _collect(graph, artifacts, unique_id, found)
+    lineage = Lineage(
+        found,
+        _databases(warehouse["databases"]),
+        warehouse["settings"],
+        _python_models(graph, found),
+    )
+    _refuse_same_tables(lineage)
+    _refuse_unreadable(lineage, warehouse["databases"])
+    return lineage
+
+
+def _python_models(graph: Graph, found: dict[str, Relation]) -> dict[str, Problem]:
+    return {
+        name: _problem(relation, "It is a Python model, and a replay runs SQL.", "Write it in SQL.")
+        for name, relation in found.items()
+        if name in graph.models and graph.models[name].code.language == "python"
+    }
+
+
+def _refuse_same_tables(lineage: Lineage) -> None:
+    """Refuse what is made of two relations that are one table."""
     by_sql: dict[str, Relation] = {}
-    for relation in found.values():
-        other = by_sql.setdefault(relation.sql, relation)
-        if other is not relation:
+    for relation in lineage.relations.values():
+        other = by_sql.setdefault(relation.sql.lower(), relation)
+        if other is relation:
+            continue
+        problem = _problem(
+            relation,
+            f"It is the same table as {other.name}, so a replay cannot tell what is known of"
+            " which.",
+            "Read it by ref() everywhere.",
+        )
+        for name in lineage.relations:
+            if {relation.unique_id, other.unique_id} <= lineage.above(name):
+                lineage.refused.setdefault(name, problem)
+
+
+def _databases(databases: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return for each database in a file the SQL that attaches it, read-only."""
+    return {
+        name: f"attach {literal(one['path'])} as {quoted(name)}"
+        f" (read_only{', type ' + quoted(one['type']) if one['type'] else ''})"
+        for name, one in databases.items()
+    }
+
+
+def _refuse_unreadable(lineage: Lineage, databases: dict[str, dict[str, Any]]) -> None:
+    """Refuse what is read from a database in memory; insist that the others have their file.
+
+    Raises:
+        DeclarationError: there is no such file.
+
+    """
+    for name, relation in lineage.relations.items():
+        if relation.made_by is not None or relation.location or name in lineage.refused:
+            continue
+        database = relation.sql.split(".")[0].strip('"')
+        path = str(databases.get(database, {"path": ""})["path"])
+        if path.startswith(":memory:"):
+            lineage.refused[name] = _problem(
+                relation,
+                "Its database is in memory, of which nothing is left when dbt is done.",
+                "Give the profile a path to a file, then run `dbt build`.",
+            )
+        elif path.startswith("/") and not Path(path).exists():
             raise _refusal(
                 relation.name,
-                f"It is the same table as {other.name}, so a replay cannot tell what is known of"
-                " which.",
-                "Read it by ref() everywhere.",
+                f"Its database {path} does not exist. A relative path in a profile starts where dbt"
+                " was started, and here it starts in the project's folder.",
+                "Write an absolute path in profiles.yml, or run dbt in the project's folder.",
             )
-    return Lineage(
-        found,
-        {name: Path(path) for name, path in warehouse["databases"].items()},
-        warehouse["settings"],
-    )
 
 
 def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
@@ -175,10 +236,6 @@ def _relation(
         )
         open_end = node.config.dbt_valid_to_current or "null"
     if isinstance(node, Model) and node.resource_type == "model":
-        if node.code.language == "python":
-            raise _refusal(
-                node.alias, "It is a Python model, and a replay runs SQL.", "Write it in SQL."
-            )
         made_by = (node.code.compiled or "").strip().rstrip(";")
         for place, known_as in locations.items():
             made_by = made_by.replace(str(place), known_as)
@@ -196,6 +253,7 @@ def _relation(
         timeless=_timeless(node),
         is_asked_for=_asks(graph, node),
         called=called,
+        is_microbatch=node.config.incremental_strategy == "microbatch",
         file=artifacts.file_of_node(node),
     )
 
@@ -230,6 +288,10 @@ def _direct_macros(graph: Graph, unique_id: str) -> list[str]:
     names = [unique_id, *graph.ephemeral_in(unique_id)]
     models = [graph.models[name] for name in names if name in graph.models]
     return [macro for model in models for macro in model.depends_on.macros]
+
+
+def _problem(relation: Relation, message: str, fix: str) -> Problem:
+    return Problem(relation.name, "not-replayable", message, fix, relation.file)
 
 
 def _refusal(subject: str, message: str, fix: str) -> DeclarationError:
