@@ -95,7 +95,7 @@ def _labels_known_by(
 def _differences(
     run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
 ) -> Difference:
-    keys = [*mart.entity_columns, mart.timestamp]
+    keys = [*mart.keys, mart.timestamp]
     others = [name for name in columns if name not in keys]
     run(_pairs_sql(mart, keys, others, then, today))
     counts = ", ".join(f"count(*) filter (differs_{n})" for n in range(len(others)))
