@@ -197,6 +197,7 @@ class Builder:
         connection.register("joined", joined)
         keys = [*self.mart.entity_columns, ASKED_AT]
         wanted = ", ".join(quoted(name) for name in (*keys, *self.exposure.features))
+        order = ", ".join(f"spine.{quoted(name)}" for name in (ASKED_AT, *self.mart.keys))
         columns = connection.execute(f"describe from {parquet_rows(spine)}").fetchall()
         names = [f"spine.{quoted(row[0])}" for row in columns]
         names += [f"joined.{quoted(name)}" for name in self.exposure.features]
@@ -208,7 +209,7 @@ class Builder:
             # Rows of one key and moment have the same features.
             f"select {', '.join(names)} from {parquet_rows(spine)} as spine"
             f" join (select distinct {wanted} from joined) as joined on {on}"
-            f" order by {', '.join(f'spine.{quoted(name)}' for name in (ASKED_AT, *self.mart.keys))}",
+            f" order by {order}",
             data,
         )
         connection.unregister("joined")
