@@ -5,6 +5,7 @@ import random
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from martfeast.gate.criteria import CRITERIA
@@ -52,7 +53,7 @@ def test_the_recipe_for_a_label_of_absence_is_replayed_with_success(parsed):
     def build() -> str:
         return parsed.dbt("build", "--select", f"+{MART}").stdout
 
-    def replay() -> dict:
+    def replay() -> dict[str, Any]:
         result = parsed.martfeast("replay", "--json", "--select", MART, cwd=parsed.path)
         (mart,) = json.loads(result.stdout)["marts"]
         return mart
