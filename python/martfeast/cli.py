@@ -1,5 +1,6 @@
 """The command ``martfeast``: each command imports what it uses when it is called."""
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -10,19 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from martfeast.from_dbt.dbt_project import DbtProject
     from martfeast.gate.assess import Assessment
     from martfeast.to_feast.repository import FeatureRepo
 
 Command = TypeVar("Command", bound=Callable[..., None])
 IF_THERE = "feature_repo in the project, if there"
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
-project_dir_option = click.option(
-    "--project-dir",
-    type=click.Path(path_type=Path),
-    default=".",
-    show_default=True,
-    help="The folder with dbt_project.yml.",
-)
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 json_with_progress_option = click.option(
     "--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr."
@@ -35,6 +30,49 @@ def feature_repo_option(
     """Return the option --feature-repo, saying what the command takes it for."""
     help_ = f"{what}  [default: {default}]"
     return click.option("--feature-repo", type=click.Path(path_type=Path), help=help_)
+
+
+# dbt's own options, with its names and environment variables.
+DBT_OPTIONS = (
+    click.option(
+        "--project-dir",
+        type=click.Path(path_type=Path),
+        default=".",
+        show_default=True,
+        envvar="DBT_PROJECT_DIR",
+        help="The folder with dbt_project.yml.",
+    ),
+    click.option("--target", "-t", help="The dbt target whose marts are meant.  [env: DBT_TARGET]"),
+    click.option("--profile", help="The dbt profile.  [env: DBT_PROFILE]"),
+    click.option("--profiles-dir", help="The folder with profiles.yml.  [env: DBT_PROFILES_DIR]"),
+    click.option("--target-path", help="The folder of dbt's artifacts.  [env: DBT_TARGET_PATH]"),
+    click.option("--vars", "variables", metavar="YAML", help="Variables, as dbt was given them."),
+)
+
+
+def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add dbt's options to a command, which is given them as one ``project``."""
+
+    @functools.wraps(command)
+    def with_project(
+        *,
+        project_dir: Path,
+        target: str | None,
+        profile: str | None,
+        profiles_dir: str | None,
+        target_path: str | None,
+        variables: str | None,
+        **others: Any,
+    ) -> None:
+        from martfeast.from_dbt.dbt_project import DbtProject, parse_variables
+
+        given = parse_variables(variables) if variables else {}
+        project = DbtProject(project_dir, target_path, target, profile, profiles_dir, given)
+        command(project=project, **others)
+
+    for option in reversed(DBT_OPTIONS):
+        with_project = option(with_project)
+    return with_project
 
 
 class Refusing(click.Group):
@@ -77,10 +115,12 @@ def main() -> None:
 
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
 @click.argument("mart", required=False)
-@project_dir_option
+@dbt_options
 @feature_repo_option("The folder with feature_store.yaml.", IF_THERE)
 @json_option
-def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_json: bool) -> None:
+def status(
+    mart: str | None, project: "DbtProject", feature_repo: Path | None, is_json: bool
+) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
     Exits with 0 if it would pass, and with 1 if not.
@@ -88,7 +128,7 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
     from martfeast.gate.report import as_json, mart_report, project_report
     from martfeast.problems import did_you_mean
 
-    assessment = _assess(project_dir, feature_repo)
+    assessment = _assess(project, feature_repo)
     readiness = assessment.readiness
     if mart is not None:
         readiness = [one for one in readiness if one.mart.name == mart]
@@ -106,7 +146,7 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
 
 
 @main.command("prune", short_help="Remove published versions that nothing needs.")
-@project_dir_option
+@dbt_options
 @click.option(
     "--feature-repo",
     "feature_repos",
@@ -116,7 +156,7 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
     "  [default: feature_repo in the project]",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: bool) -> None:
+def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_run: bool) -> None:
     """Remove published versions that neither a recent release nor a Feast registry needs.
 
     How many releases are recent is the dbt variable `keep_releases` of martfeast, 10 unless set.
@@ -124,13 +164,13 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     from martfeast.from_dbt.artifacts import read_settings
     from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
 
-    published_path, settings = read_settings(project_dir)
+    published_path, settings = read_settings(project)
     kept = settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
     if isinstance(kept, bool) or not isinstance(kept, int) or kept < 1:
         raise click.ClickException(
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )
-    repos = [_feature_repo(repo) for repo in feature_repos or (project_dir / "feature_repo",)]
+    repos = [_feature_repo(repo) for repo in feature_repos or (project.folder / "feature_repo",)]
     texts = [repo.registry_text() for repo in repos]
     try:
         pruned = prune(published_path, kept, texts, dry_run)
@@ -145,7 +185,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 
 
 @main.command("replay", short_help="Build the marts as of past moments: none knew the future.")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Whose offline store to check too.", IF_THERE)
 @click.option("--select", "names", multiple=True, metavar="MART", help="Only this mart.")
 @click.option(
@@ -164,7 +204,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 )
 @json_with_progress_option
 def replay_command(
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     names: tuple[str, ...],
     cut_count: int | None,
@@ -179,8 +219,8 @@ def replay_command(
     from martfeast.replay.project import replay_project
 
     replayed = replay_project(
-        project_dir,
-        feature_repo=_feature_repo_if_there(project_dir, feature_repo),
+        project,
+        feature_repo=_feature_repo_if_there(project.folder, feature_repo),
         names=names,
         cut_count=cut_count,
         at=moments,
@@ -192,7 +232,7 @@ def replay_command(
 
 @main.command("dataset", short_help="Build a training set, measured, with a card.")
 @click.argument("exposure")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Where the exposure is applied.")
 @click.option("--from", "start", type=MOMENT, help="Rows asked from this moment (UTC) on.")
 @click.option("--until", "end", type=MOMENT, help="Rows asked before this moment (UTC).")
@@ -217,7 +257,7 @@ def replay_command(
 @json_with_progress_option
 def dataset_command(
     exposure: str,
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     is_json: bool,
     unlabelled: str,
@@ -229,8 +269,8 @@ def dataset_command(
     from martfeast.datasets.report import dataset_report
 
     dataset = build_dataset(
-        project_dir,
-        _feature_repo(feature_repo or project_dir / "feature_repo"),
+        project,
+        _feature_repo(feature_repo or project.folder / "feature_repo"),
         exposure,
         Request(**moments, keeps_unlabelled=unlabelled == "keep"),
         say=lambda line: click.echo(line, err=True),
@@ -244,7 +284,7 @@ def dataset_command(
 @main.command("drift", short_help="Measure how far columns moved from a training set.")
 @click.argument("before")
 @click.argument("after", default="served")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Whose online store serves.")
 @click.option(
     "--threshold",
@@ -257,7 +297,7 @@ def dataset_command(
 def drift_command(
     before: str,
     after: str,
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     thresholds: tuple[str, ...],
     is_json: bool,
@@ -271,10 +311,10 @@ def drift_command(
     from martfeast.datasets.drift_report import SERVED, compare_datasets
     from martfeast.problems import DeclarationError
 
-    repo = feature_repo or project_dir / "feature_repo"
+    repo = feature_repo or project.folder / "feature_repo"
     try:
         report = compare_datasets(
-            project_dir,
+            project,
             _feature_repo(repo) if after == SERVED else None,
             before,
             after,
@@ -301,13 +341,13 @@ def _threshold(text: str) -> tuple[str, float]:
     return column, value
 
 
-def _assess(project_dir: Path, feature_repo: Path | None) -> "Assessment":
+def _assess(project: "DbtProject", feature_repo: Path | None) -> "Assessment":
     from martfeast.declaration.project import read_project
     from martfeast.gate.assess import assess
 
-    project = read_project(project_dir)
-    repo = _feature_repo_if_there(project_dir, feature_repo)
-    return assess(project, repo.read_registered() if repo else None)
+    read = read_project(project)
+    repo = _feature_repo_if_there(project.folder, feature_repo)
+    return assess(read, repo.read_registered() if repo else None)
 
 
 def _feature_repo_if_there(project_dir: Path, named: Path | None) -> "FeatureRepo | None":

@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 def apply(library) -> None:
-    """Build and apply what a test has changed; the replay of it is another room's business."""
-    library.lower("replayed")
+    """Build and apply what a test has changed; whether it may be is another room's business."""
+    library.lower("replayed", "history_unchanged")
     built = library.dbt("build")
     assert built.returncode == 0, built.stdout
     library.apply()
@@ -272,6 +272,7 @@ def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
         "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,2026-03-21 08:00:00",
     )
     applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
+    applied.lower("history_unchanged")
     assert applied.dbt("build").returncode == 0
     applied.apply()
     record = dataset(applied)
@@ -311,6 +312,7 @@ def test_two_at_once_build_it_once(applied):
 
 def test_labels_and_features_are_of_one_build(applied):
     applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
+    applied.lower("history_unchanged")
     applied.dbt("build")
     said = refusal(applied, SERVICE)
     assert f"{TITLES}  [not-applied]" in said

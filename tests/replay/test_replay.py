@@ -469,9 +469,7 @@ def test_bad_input_is_named(library):
     assert "Invalid value for '--at'" in refusal(library, "--at", "yesterday")
     assert "Invalid value for '--cuts'" in refusal(library, "--cuts", "0")
     library.replace_in(SQL, "copies_free as", "copies_free + 1 as")
-    assert "This model has changed since dbt last read the project. Run `dbt build`" in refusal(
-        library
-    )
+    assert "This file has changed since dbt last read it. Run `dbt build`" in refusal(library)
 
 
 def test_rows_that_the_present_data_does_not_make_are_told_apart_from_leaks(library):

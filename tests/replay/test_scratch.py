@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import duckdb
 import pytest
-from martfeast.declaration.declared import Column, Label, LabelMart
+from martfeast.declaration.declared import Column, Label, LabelMart, Restatement
 from martfeast.feature_types import feature_type
 from martfeast.places import Place
 from martfeast.problems import DeclarationError
@@ -125,7 +126,8 @@ def label_mart(path: Path, natural_key: tuple[str, ...]) -> LabelMart:
         model_version="",
         deprecation_date="",
         waivers=[],
-        version=PublishedVersion.model_construct(path=path),
+        restatement=Restatement(),
+        version=cast(PublishedVersion, SimpleNamespace(path=path)),
         place=Place(Path(), "models/orders.yml"),
         label=Label("is_late", "known_at", None),
         natural_key=natural_key,

@@ -1,6 +1,5 @@
 """Compares datasets with one another, and with what is being served."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from martfeast.datasets.record import DatasetRecord
 from martfeast.declaration.declared import DIFFERENT, Exposure
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.duckdb import parquet_rows, quoted
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.problems import did_you_mean, refusal
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class DriftReport:
 
 
 def compare_datasets(
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     feature_repo: "FeatureRepo | None",
     before: str,
     after: str,
@@ -111,7 +111,7 @@ def compare_datasets(
     """Measure how far features and label moved from one dataset to another.
 
     Args:
-        dbt_project: the folder with dbt_project.yml.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         feature_repo: whose online store is asked, if after is ``served``.
         before: a dataset: ``<exposure>`` for the newest, ``<exposure>/<number>``, or a path.
         after: another, or ``served``: what the online store gives for the newest rows of the

@@ -61,6 +61,17 @@ class Label:
         return [name for name in names if name]
 
 
+@dataclass(frozen=True)
+class Restatement:
+    """What a mart says of new versions that change rows of times that an earlier one covered.
+
+    tolerance_share: of the covered rows, how many may be others. expected: why all of them may.
+    """
+
+    tolerance_share: float = 0.0
+    expected: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mart:
     """A dbt model that is published for Feast: a feature mart or a label mart.
@@ -69,6 +80,7 @@ class Mart:
     says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
     created: the column that says when a row was published. model_version, deprecation_date: of a
     versioned model, as dbt has them. waivers: criteria it is excused from, as written.
+    restatement: what it says of changes to its own history.
     version: what is published of it. place: where it is declared.
     """
 
@@ -83,6 +95,7 @@ class Mart:
     model_version: str
     deprecation_date: str
     waivers: list[dict[str, Any]]
+    restatement: Restatement
     version: PublishedVersion | None
     place: Place = field(repr=False, compare=False)
 

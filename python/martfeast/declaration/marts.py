@@ -4,7 +4,14 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from martfeast.declaration.declared import Column, FeatureMart, Label, LabelMart, Mart
+from martfeast.declaration.declared import (
+    Column,
+    FeatureMart,
+    Label,
+    LabelMart,
+    Mart,
+    Restatement,
+)
 from martfeast.declaration.keys import FEAST, read_keys
 from martfeast.declaration.mart_rules import check_mart
 from martfeast.feature_types import feature_type
@@ -22,8 +29,10 @@ _MART_KEYS = {
     "created": str,
     "label": dict,
     "waivers": list,
+    "restatement": dict,
 }
-_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
+_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list, "restatement": dict}
+_RESTATEMENT_KEYS = {"tolerance_share": object, "expected": str}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
@@ -126,6 +135,7 @@ class _MartReader:
             "columns": self._read_columns({timestamp, created}, is_label_mart),
             "model_version": str(sharing.version or ""),
             "deprecation_date": sharing.deprecation_date or "",
+            "restatement": self._read_restatement(keys.get("restatement", {})),
             "waivers": [one for one in keys.get("waivers", []) if isinstance(one, dict)],
             "version": self.version,
             "place": self.place,
@@ -166,6 +176,22 @@ class _MartReader:
             return ()
         shortest = min(unique, key=lambda one: (len(one), sorted(one)))
         return tuple(written for name, written in names.items() if name in shortest - keys)
+
+    def _read_restatement(self, value: dict[str, Any]) -> Restatement:
+        place = self.place.at(*FEAST, "restatement")
+        subject = f"{self.name}.restatement"
+        keys = read_keys(value, _RESTATEMENT_KEYS, place, subject, self.log)
+        share = keys.get("tolerance_share", 0.0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            self._add(
+                place,
+                "restatement",
+                "wrong-value",
+                f"tolerance_share is {share!r}, and must be a share of the rows, below 1.",
+                "Write 0.001 for one row in a thousand; or expected: <why>, if all may change.",
+            )
+            share = 0.0
+        return Restatement(float(share), keys.get("expected", "").strip())
 
     def _read_ttl(self, value: Any) -> timedelta | None:
         match = re.fullmatch(

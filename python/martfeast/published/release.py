@@ -41,6 +41,9 @@ class PublishedVersion(_Part):
     tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
+    baseline: the Parquet file that history is compared with, absolute. covered_row_count: its rows.
+    restated_row_count: how many of them are lost or other rows now, or how many appeared among
+    them, if that is more.
     """
 
     name: str = Field(validation_alias="version")
@@ -56,11 +59,14 @@ class PublishedVersion(_Part):
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
+    baseline: Path | None = None
+    covered_row_count: int = 0
+    restated_row_count: int = 0
 
-    @field_validator("path")
+    @field_validator("path", "baseline")
     @classmethod
-    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", "")) / path
+    def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return path and Path((info.context or {}).get("folder", "")) / path
 
     @field_validator("published_at")
     @classmethod
@@ -106,14 +112,20 @@ class Verdict(_Part):
 class Release(Record):
     """A release. number: counts up by one. marts: the verdict on each mart of the project then.
 
-    judged_by, judged_at: the dbt invocation that made it, and when, UTC.
+    judged_by, judged_at: the dbt invocation that made it, and when, UTC. target: the dbt target
+    that publishes here. target_schema, location, warehouse_id: the schema and the database of that
+    target, which has a number of its own.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""
     judged_at: str = ""
+    target: str = ""
+    target_schema: str = ""
+    location: str = ""
+    warehouse_id: str = ""
     marts: tuple[Verdict, ...] = ()
 
     def verdict(self, unique_id: str) -> Verdict:

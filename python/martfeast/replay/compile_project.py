@@ -1,6 +1,6 @@
 """Runs ``dbt compile`` and notes where its databases are; a process of its own, for its locks.
 
-``python -m martfeast.replay.compile_project <target folder>`` in a dbt project's folder.
+``python -m martfeast.replay.compile_project <target folder> <options of dbt>`` in a dbt project.
 """
 
 import json
@@ -8,26 +8,28 @@ import sys
 from pathlib import Path
 
 
-def main(target: Path) -> int:
+def main(target: Path, given: list[str]) -> int:
     """Write manifest.json, with every model's SQL as a full refresh runs it, and warehouse.json.
 
     Args:
         target: the folder to write to, absolute.
+        given: options of dbt: target, profile, variables.
 
     Returns:
         The exit code; what went wrong is on stderr.
 
     """
+    from dbt.adapters.factory import FACTORY
     from dbt.cli.main import dbtRunner
-    from dbt.config.runtime import load_profile
 
     options = ["--quiet", "--no-use-colors", "--no-populate-cache", "--full-refresh"]
-    result = dbtRunner().invoke(["compile", *options, "--target-path", str(target)])
+    result = dbtRunner().invoke(["compile", *options, *given, "--target-path", str(target)])
     if not result.success:
         if result.exception:
             print(result.exception, file=sys.stderr)
         return 1
-    credentials = load_profile(".", {}).credentials
+    (adapter,) = FACTORY.adapters.values()
+    credentials = adapter.config.credentials  # type: ignore[attr-defined]
     databases = {credentials.database: getattr(credentials, "path", "")}
     for attached in getattr(credentials, "attach", None) or []:
         databases[attached.alias or Path(attached.path).stem] = attached.path
@@ -41,4 +43,4 @@ def main(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1])))
+    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,9 @@ def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
     """Return the compiled graph, and where the warehouse is."""
     with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
         target = Path(name)
+        options = replace(artifacts.dbt_project, target=artifacts.target).arguments
         done = subprocess.run(
-            [sys.executable, "-m", "martfeast.replay.compile_project", str(target)],
+            [sys.executable, "-m", "martfeast.replay.compile_project", str(target), *options],
             cwd=artifacts.project_dir,
             env={
                 **os.environ,

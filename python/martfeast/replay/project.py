@@ -1,6 +1,5 @@
 """Replays a dbt project's marts, and keeps what was shown as evidence for the gate."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
 from martfeast.gate.evidence import Evidence
 from martfeast.gate.judge import as_problem
@@ -27,7 +27,7 @@ PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
 
 def replay_project(
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     feature_repo: "FeatureRepo | None" = None,
     names: Iterable[str] = (),
     cut_count: int | None = None,
@@ -37,7 +37,7 @@ def replay_project(
     """Replay marts as of past moments and record what was shown beside what is published.
 
     Args:
-        dbt_project: the folder with dbt_project.yml; any working directory will do.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         feature_repo: whose offline store to check training with; by default this package's.
         names: the marts; by default all.
         cut_count: how many moments to choose, by default what the project asks for. Fewer are no

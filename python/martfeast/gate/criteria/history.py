@@ -33,6 +33,23 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(f"{differences}.", fix, mart.place)
 
 
+def _history_unchanged(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    version = evidence.verdict(mart).version
+    if version is None or mart.restatement.expected:
+        return
+    restated, covered = version.restated_row_count, version.covered_row_count
+    if restated > covered * mart.restatement.tolerance_share:
+        allowed = mart.restatement.tolerance_share
+        more = f" and {allowed:.2%} are allowed" if allowed else ""
+        yield Finding(
+            f"Of {covered:,} rows that were published before, {restated:,} are lost or others in"
+            f" version {version.name}{more}: models learned from rows that are no more.",
+            "Mend the data or the model, then run `dbt build`. If it is meant, say so under"
+            " meta.feast: restatement: {expected: <why>}, and train anew.",
+            mart.place,
+        )
+
+
 def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if not isinstance(mart, FeatureMart):
         return
@@ -95,6 +112,12 @@ PUBLISHED = Criterion(
     "A version is published that the code as it is now made, with the contract's columns.",
     _published,
     is_fixed=True,
+)
+HISTORY_UNCHANGED = Criterion(
+    "history_unchanged",
+    HISTORY,
+    "It still has the rows that were published of times gone by, but for a declared share.",
+    _history_unchanged,
 )
 SCHEMA_COMPATIBLE = Criterion(
     "schema_compatible",
