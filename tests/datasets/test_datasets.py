@@ -92,6 +92,59 @@ def test_rows_labels_and_features_as_they_were_known(applied, store):
     assert record["file"]["rows"] == 3
 
 
+@pytest.mark.parametrize(
+    ("store", "config"),
+    [
+        (STORES[0], "{}"),
+        (STORES[1], "{}"),
+        (STORES[1], "{meta: {feast: {entity: loan}}}"),  # which no feature view is looked up by
+    ],
+)
+def test_a_label_mart_whose_rows_have_a_key_of_their_own(library, store, config):
+    """Two loans of one member, title and moment: two rows, through replay, dataset and drift."""
+    library.replace_in("feature_repo/feature_store.yaml", f"type: {STORES[1]}", f"type: {store}")
+    with (library.path / "seeds/loan_events.csv").open("a") as seed:
+        seed.write("104,2,north,11,2026-03-04 09:00:00,2026-03-18 00:00:00,2026-03-19 00:00:00\n")
+    library.replace_in(LABEL_SQL, "select\n", "select\n    loans.loan_id,\n")
+    library.replace_in(
+        YAML,
+        """    data_tests:
+      - martfeast.unique_grain:
+          arguments: {columns: [member_id, title_id, predicted_at]}
+    columns:
+""",
+        f"""    columns:
+      - name: loan_id
+        data_type: bigint
+        description: The loan's number.
+        config: {config}
+        data_tests: [unique, not_null]
+""",
+    )
+    library.replace_in(LABEL_SQL, "loans.loan_id,", "cast(loans.loan_id as bigint) as loan_id,")
+    assert library.dbt("build").returncode == 0
+    library.replay()
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+    record = dataset(library)
+    found = rows(library, 1, "loan_id, member_id, title_id, is_overdue, copies_free")
+    assert found[1:] == [
+        (101, 1, 10, True, 1),
+        (102, 2, 11, False, 7),
+        (104, 2, 11, True, 7),
+    ]
+    roles = {column["name"]: column["role"] for column in record["columns"]}
+    assert roles["loan_id"] == ("key" if config == "{}" else "entity")
+    changed = dataset(library, "--unlabelled", "keep")["changes"]
+    assert "1 rows are new" in changed
+    assert not any("has changed in" in change for change in changed), "rows are told apart"
+
+    materialized = library.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    assert materialized.returncode == 0, materialized.stderr
+    drift = library.martfeast("drift", SERVICE, "served", "--json", cwd=library.path)
+    assert json.loads(drift.stdout)["rows"] == [5, 5]
+
+
 def test_rows_without_a_label_are_kept_and_marked_if_asked(applied):
     record = dataset(applied, "--unlabelled", "keep", "--as-of", "2026-03-20T11:00:00")
     found = rows(applied, 1, "member_id, branch_code, is_overdue, no_label_reason")
@@ -595,6 +648,25 @@ def test_drift_is_measured_against_declared_thresholds(applied):
         "loan_count_30d",
         "overdue_share_30d",
     ]
+
+
+def test_drift_asks_for_no_key_of_a_view_that_is_not_served(applied):
+    """Feast gives no answer for such a key."""
+    applied.replace_in(YAML, "          online: true\n", "          online: false\n")
+    applied.dbt("parse")
+    applied.apply()
+    dataset(applied)
+    applied.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    answer = applied.martfeast("drift", SERVICE, "served", "--json", cwd=applied.path)
+    report = json.loads(answer.stdout)
+    assert f"not served online: {TITLES}" in report["left_out"]
+    assert report["rows"] == [3, 4]
+    applied.replace_in(YAML, "          ttl: 7 days\n", "          online: false\n")
+    applied.dbt("parse")
+    applied.apply()
+    refused = applied.martfeast("drift", SERVICE, "served", cwd=applied.path)
+    assert refused.returncode == 2
+    assert "None of its features is served online." in refused.stderr
 
 
 def test_drift_against_what_is_served(applied):

@@ -154,6 +154,13 @@ class Made:
         for node in self.tests(name, test):
             del self.manifest["nodes"][node["unique_id"]]
 
+    def add_test(self, name: str, test: str, column: str) -> None:
+        """Add a generic test of a column; it may be written quoted, as dbt does it."""
+        made = copy.deepcopy(self.tests(name, "not_null")[0])
+        made["unique_id"] = f"test.library.{test}_{name}_{len(self.manifest['nodes'])}"
+        made["test_metadata"].update(name=test, kwargs={"column_name": column})
+        self.manifest["nodes"][made["unique_id"]] = made
+
     def read_source(self, name: str) -> None:
         """Let a mart read a source that must be loaded daily."""
         seed = copy.deepcopy(self.manifest["nodes"]["seed.library.shelf_checks"])
@@ -198,6 +205,60 @@ def no_edit(_: Made) -> None:
 
 
 def test_what_is_in_order_passes(made):
+    made.build_and_replay()
+    assert made.judge() == {}
+
+
+def give_a_natural_key(made: Made) -> None:
+    """Let the label mart's rows be told apart by a loan's number, which is no entity."""
+    columns = made.model(LABELS)["columns"]
+    columns["loan_id"] = {**copy.deepcopy(columns["title_id"]), "name": "loan_id"}
+    columns["loan_id"]["config"]["meta"] = columns["loan_id"]["meta"] = {}
+    made.remove_tests(LABELS, "unique_grain")
+    made.add_test(LABELS, "unique", "loan_id")
+
+
+def test_a_label_mart_may_have_a_key_of_its_own(made):
+    """It must not be null then, and an entity may be: the row then has no features from there."""
+    give_a_natural_key(made)
+    made.build_and_replay()
+    message = "loan_id may be null, and no row can be looked up by a null."
+    assert made.judge() == {(LABELS, "keys_not_null"): message}
+    made.add_test(LABELS, "not_null", "loan_id")
+    made.build_and_replay()
+    assert made.judge() == {}
+
+
+def test_no_key_of_its_own_tells_a_feature_marts_rows_apart(made):
+    """The join takes one row for a key and moment, whatever else tells rows apart."""
+    made.remove_tests(TITLES, "unique_grain")
+    made.add_test(TITLES, "unique", "shelf_mark")
+    made.build_and_replay()
+    assert list(made.judge()) == [(TITLES, "grain_tested_unique")]
+
+
+@pytest.mark.parametrize("column", ["is_overdue", "label_known_at", "no_label_reason"])
+def test_what_becomes_known_later_tells_no_rows_apart(made, column):
+    made.remove_tests(LABELS, "unique_grain")
+    made.add_test(LABELS, "unique", column)
+    made.build_and_replay()
+    assert list(made.judge()) == [(LABELS, "grain_tested_unique")]
+
+
+def quote_columns(made: Made, name: str) -> None:
+    """Have a mart's columns as dbt has them with ``quote: true``: quoted in their tests."""
+    for test in ("not_null", "unique"):
+        for node in made.tests(name, test):
+            kwargs = node["test_metadata"]["kwargs"]
+            kwargs["column_name"] = f'"{kwargs["column_name"]}"'
+    for node in made.tests(name, "unique_grain"):
+        kwargs = node["test_metadata"]["kwargs"]
+        kwargs["columns"] = [f'"{column}"' for column in kwargs["columns"]]
+
+
+def test_columns_that_are_quoted_are_the_same_columns(made):
+    for name in MARTS:
+        quote_columns(made, name)
     made.build_and_replay()
     assert made.judge() == {}
 

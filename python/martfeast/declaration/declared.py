@@ -111,6 +111,11 @@ class Mart:
         return [column.name for column in self.columns if column.entity is not None]
 
     @property
+    def keys(self) -> list[str]:
+        """The columns that tell its rows apart, with the moment."""
+        return self.entity_columns
+
+    @property
     def known_at(self) -> str:
         """The column that says when what is in a row became known, UTC."""
         return self.timestamp
@@ -135,9 +140,19 @@ class FeatureMart(Mart):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMart(Mart):
-    """A mart that says what was asked for, and what came of it."""
+    """A mart that says what was asked for, and what came of it.
+
+    natural_key: the columns, entities and moment left out, that tests say its rows are told apart
+    by, such as an order's number; none if entities and moment tell them apart.
+    """
 
     label: Label
+    natural_key: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell its rows apart, with the moment."""
+        return [*self.entity_columns, *self.natural_key]
 
     @property
     def known_at(self) -> str:

@@ -17,6 +17,7 @@ from martfeast.declaration.mart_rules import check_mart
 from martfeast.feature_types import feature_type
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.node import Model, Node, feast_meta
+from martfeast.from_dbt.tested import unique_columns
 from martfeast.places import Place
 from martfeast.problems import ProblemLog
 from martfeast.published.release import PUBLISHED_AT, Release
@@ -103,7 +104,8 @@ class _MartReader:
         common = self._common(keys, is_label_mart)
         mart: Mart
         if is_label_mart:
-            mart = LabelMart(label=label, **common)
+            natural_key = self._natural_key(common["columns"], common["timestamp"], label)
+            mart = LabelMart(label=label, natural_key=natural_key, **common)
         else:
             ttl = self._read_ttl(keys["ttl"]) if keys.get("ttl") is not None else None
             mart = FeatureMart(ttl=ttl, online=keys.get("online", True), **common)
@@ -160,6 +162,20 @@ class _MartReader:
             keys.get("missing_reason"),
             [str(name) for name in keys.get("groups", [])],
         )
+
+    def _natural_key(self, columns: list[Column], timestamp: str, label: Label) -> tuple[str, ...]:
+        """Return the columns besides entities and moment that a test says tell rows apart."""
+        keys = {column.name.lower() for column in columns if column.entity is not None}
+        keys.add(timestamp.lower())
+        # What becomes known later tells no row apart when it is asked for.
+        later = {label.column, label.known_at, label.missing_reason}
+        names = {column.name.lower(): column.name for column in columns}
+        usable = {name for name, written in names.items() if written not in later}
+        unique = [one for one in unique_columns(self.graph, self.node.unique_id) if one <= usable]
+        if not unique or any(one <= keys for one in unique):
+            return ()
+        shortest = min(unique, key=lambda one: (len(one), sorted(one)))
+        return tuple(written for name, written in names.items() if name in shortest - keys)
 
     def _read_restatement(self, value: dict[str, Any]) -> Restatement:
         place = self.place.at(*FEAST, "restatement")

@@ -17,6 +17,10 @@ from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
 
+# When a date was known: a fact of a day may be from its last minute, a plan was made before.
+END_OF_DAY, START_OF_DAY = "end_of_day", "start_of_day"
+DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
+
 
 @dataclass(frozen=True)
 class Relation:
@@ -28,6 +32,7 @@ class Relation:
     event_time: the column that says when a row was known; None if it does not say.
     valid_to: for a snapshot, the column that says until when a row was valid.
     timeless: why its rows were always known, if it is declared so.
+    date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
     open_end: for a snapshot, SQL of valid_to where a row still holds.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
     called: the Jinja of the macros and ephemeral models that it calls.
@@ -46,6 +51,7 @@ class Relation:
     valid_to: str | None
     open_end: str
     timeless: str
+    date_known_at: str
     is_asked_for: bool
     called: str
     is_microbatch: bool
@@ -250,7 +256,8 @@ def _relation(
         event_time=event_time,
         valid_to=valid_to,
         open_end=open_end,
-        timeless=_timeless(node),
+        timeless=str(_declared(node).get("timeless") or ""),
+        date_known_at=_date_known_at(node, artifacts),
         is_asked_for=_asks(graph, node),
         called=called,
         is_microbatch=node.config.incremental_strategy == "microbatch",
@@ -258,10 +265,24 @@ def _relation(
     )
 
 
-def _timeless(node: Model | Source) -> str:
-    """Return why a relation's rows were always known, if it is declared so."""
+def _declared(node: Model | Source) -> dict[str, Any]:
+    """Return what a relation says of its knowledge time under ``meta.martfeast``."""
     declared = node.config.meta.get("martfeast")
-    return str(declared.get("timeless") or "") if isinstance(declared, dict) else ""
+    return declared if isinstance(declared, dict) else {}
+
+
+def _date_known_at(node: Model | Source, artifacts: Artifacts) -> str:
+    """Return when in its day a date was known: when the day is over, unless it is declared."""
+    value = _declared(node).get("date_known_at", END_OF_DAY)
+    if value not in DATES_KNOWN:
+        raise refusal(
+            node.alias,
+            "wrong-value",
+            f"Its meta.martfeast.date_known_at is {value!r}.",
+            f"Write one of: {', '.join(DATES_KNOWN)}.",
+            artifacts.file_of_node(node),
+        )
+    return str(value)
 
 
 def _asks(graph: Graph, node: Model | Source) -> bool:

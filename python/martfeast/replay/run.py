@@ -298,13 +298,18 @@ def _find_late(scratch: Scratch, mart: Mart, cut: Cut) -> list[str]:
         if relation.unique_id in above - {mart.unique_id} and relation.event_time:
             scratch.build(cut, above, {relation.unique_id})
             if not compare(scratch, mart, cut).is_none:
-                found.append(f"{relation.name} ({relation.file}{_without_time(scratch, relation)})")
+                found.append(f"{relation.name} ({relation.file}{_about_time(scratch, relation)})")
     return found
 
 
-def _without_time(scratch: Scratch, relation: Relation) -> str:
+def _about_time(scratch: Scratch, relation: Relation) -> str:
+    """Return what to know of a relation's event time, as words."""
+    said = ""
+    if scratch.time_type(relation) == "DATE":
+        when = relation.date_known_at.replace("_of_", " of its ")
+        said = f", whose {relation.event_time} is a date, taken as known at the {when}"
     sql = f"select count(*) from ({scratch.event_times(relation)}) where t is null"
     count = scratch.connection.execute(sql).fetchall()[0][0]
-    if not count:
-        return ""
-    return f", of which {count:,} rows have no {relation.event_time} and so were never known"
+    if count:
+        said += f", of which {count:,} rows have no {relation.event_time} and so were never known"
+    return said

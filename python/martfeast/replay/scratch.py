@@ -9,7 +9,7 @@ import duckdb
 
 from martfeast.engines.duckdb import literal, quoted, timestamp
 from martfeast.problems import Problem, refusal
-from martfeast.replay.lineage import Lineage, Relation
+from martfeast.replay.lineage import END_OF_DAY, Lineage, Relation
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,19 @@ class Scratch:
         return self.time_types[relation.unique_id]
 
     def utc(self, relation: Relation) -> str:
-        """Return SQL of a relation's event time: TIMESTAMP, UTC, whatever the session's zone."""
-        time = quoted(str(relation.event_time))
-        if "ZONE" in self.time_type(relation):
+        """Return SQL of when a relation's rows were known: TIMESTAMP, UTC, in any session's zone.
+
+        A date is known when it is over, unless the relation says otherwise.
+        """
+        return self._moment(relation, quoted(str(relation.event_time)))
+
+    def _moment(self, relation: Relation, time: str) -> str:
+        """Return SQL of a time of the type of event_time as the moment when it was known."""
+        type_ = self.time_type(relation)
+        if "ZONE" in type_:
             return f"timezone('UTC', {time})"
+        if type_ == "DATE" and relation.date_known_at == END_OF_DAY:
+            return f"(cast({time} as timestamp) + interval 1 day)"
         return f"cast({time} as timestamp)"
 
     def event_times(self, relation: Relation) -> str:
@@ -210,7 +219,8 @@ class Scratch:
         is_known = f"{self.utc(relation)} <= {timestamp(cut.at)}"
         if relation.valid_to:
             until = quoted(relation.valid_to)
-            known = f"case when {until} <= {timestamp(cut.at)} then {until}"
+            is_over = f"{self._moment(relation, until)} <= {timestamp(cut.at)}"
+            known = f"case when {is_over} then {until}"
             replaced = f"{known} else {relation.open_end} end as {until}"
             return f"select * replace ({replaced}) from {table} where {is_known}"
         if cut.perturbation == "withheld":

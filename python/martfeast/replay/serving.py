@@ -130,11 +130,9 @@ class ServingCheck:
         """Compare at a cut with an offline store; return by mart what is wrong."""
         problems: dict[str, str] = {}
         for exposure in self.declaration.exposures.values():
-            try:
-                self._check_training(stores, scratch, exposure, cut)
-            except _Mismatch as mismatch:
-                for name in exposure.features_by_mart:
-                    problems.setdefault(name, f"at {cut.at}, {mismatch}")
+            training = self._check_training(stores, scratch, exposure, cut)
+            for name, problem in training.items():
+                problems.setdefault(name, f"at {cut.at}, {problem}")
         asked = {}
         for mart in self._built(scratch):
             try:
@@ -207,38 +205,52 @@ class ServingCheck:
 
     def _check_training(
         self, stores: _Stores, scratch: "Scratch", exposure: Exposure, cut: "Cut"
-    ) -> None:
+    ) -> dict[str, str]:
+        """Compare training sets as built at the cut; return by feature mart what is wrong.
+
+        If already the rows asked for differ, that is the label mart's doing, whose own comparison
+        tells it.
+        """
         mart = exposure.label_mart
         names = {mart.name for mart in self._built(scratch)}
         if mart is None or mart.unique_id not in scratch.number.keys() - scratch.failed.keys():
-            return
+            return {}
         if not names.issuperset(exposure.features_by_mart):
-            return
-        columns = [*mart.entity_columns, mart.timestamp, mart.label.column]
-        selected = ", ".join(map(quoted, columns))
+            return {}
+        columns = ", ".join(map(quoted, [mart.timestamp, *mart.entity_columns]))
+        label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
         relation = scratch.lineage.relations[mart.unique_id]
-        rows = f"where {quoted(mart.timestamp)} <= $at and {quoted(mart.label.column)} is not null"
-        # Labels that the replay has are those known by then; today's must be told apart by time.
-        known = f"and {quoted(mart.label.known_at)} <= $at"
-        published = parquet_rows(mart.path)
-        keys = ", ".join(map(quoted, mart.entity_columns))
-        latest = f"order by {quoted(mart.timestamp)} desc, {keys} limit {TRAINING_ROWS}"
-        frames = [
-            scratch.connection.execute(sql, {"at": cut.at}).df()
-            for sql in (
-                f"select {selected} from {published} {rows} {known} {latest}",
-                f"select {selected} from {scratch.table(relation)} {rows} {latest}",
-            )
-        ]
+        replayed = f"(select {typed_columns(mart)} from {scratch.table(relation)})"
+        today, then = (
+            scratch.connection.execute(
+                f"select {columns} from {rows} where {quoted(mart.timestamp)} <= $at"
+                f" and {label} is not null and {known_at} <= $at"
+                f" order by all desc limit {TRAINING_ROWS}",
+                {"at": cut.at},
+            ).df()
+            for rows in (parquet_rows(mart.path), replayed)
+        )
         refs = exposure.references
-        if frames[0].empty or not refs:
-            return
-        with stores.asked():
-            a, b = (
-                _retrieve(store, frame.rename(columns={mart.timestamp: "event_timestamp"}), refs)
-                for store, frame in zip((stores.today, stores.then), frames, strict=True)
-            )
-        _require_same(mart, a, b, f"the training set of {exposure.name} built then has")
+        if today.empty or not refs or not today.equals(then):
+            return {}
+        asked = today.rename(columns={mart.timestamp: "event_timestamp"})
+        try:
+            with stores.asked():
+                a, b = (
+                    _retrieve(store, asked, refs).sort_values("event_timestamp", kind="stable")
+                    for store in (stores.today, stores.then)
+                )
+        except _Mismatch as mismatch:
+            return dict.fromkeys(exposure.features_by_mart, str(mismatch))
+        problems = {}
+        for name, features in exposure.features_by_mart.items():
+            own = [*mart.entity_columns, "event_timestamp", *features]
+            what = f"the training set of {exposure.name} built then has"
+            try:
+                _require_same(mart, a[own], b[own], what)
+            except _Mismatch as mismatch:
+                problems[name] = str(mismatch)
+        return problems
 
 
 class _Mismatch(Exception):
