@@ -10,10 +10,9 @@ import pytest
 from martfeast.declaration.declared import Column, Label, LabelMart, Restatement
 from martfeast.feature_types import feature_type
 from martfeast.places import Place
-from martfeast.problems import DeclarationError
 from martfeast.published.release import PublishedVersion
 from martfeast.replay.compare import compare
-from martfeast.replay.lineage import Lineage, Relation
+from martfeast.replay.lineage import Lineage, Relation, Validity
 from martfeast.replay.scratch import Cut, Scratch
 
 DAY = "date '2026-03-01' + cast(i as integer)"
@@ -31,12 +30,12 @@ def relation(sql: str, **declared: Any) -> Relation:
         "location": None,
         "parents": (),
         "event_time": "known_on",
-        "valid_to": None,
-        "open_end": "null",
+        "validity": None,
         "timeless": "",
         "date_known_at": "end_of_day",
         "is_asked_for": False,
         "called": "",
+        "is_microbatch": False,
         "file": "models/orders.sql",
     }
     return Relation(**{**fields, **declared})
@@ -44,7 +43,7 @@ def relation(sql: str, **declared: Any) -> Relation:
 
 def shown(one: Relation, at: datetime, perturbation: str = "withheld") -> list[tuple[Any, ...]]:
     """The rows that a relation shows at a cut."""
-    lineage = Lineage({one.unique_id: one}, {"shop": Path()}, {"TimeZone": "America/New_York"})
+    lineage = Lineage({one.unique_id: one}, {"shop": ""}, {"TimeZone": "America/New_York"}, {})
     scratch = Scratch(lineage, ".")
     scratch.build(Cut(at, "as asked", perturbation), {one.unique_id})
     return scratch.connection.execute(f"from {one.sql} order by all").fetchall()
@@ -97,15 +96,18 @@ def test_a_state_of_a_snapshot_ends_when_the_next_is_known(type_, at, states):
         f" {day} as dbt_valid_to union all select 'big', {day}, null",
         kind="snapshot",
         event_time="dbt_valid_from",
-        valid_to="dbt_valid_to",
+        validity=Validity("dbt_valid_to", "null"),
     )
     found = [(size, until is not None) for size, _, until in shown(snapshot, at)]
     assert found == states
 
 
 def test_an_event_time_that_is_no_time_is_refused():
-    with pytest.raises(DeclarationError, match="Its event_time is known_on, which is INTEGER"):
-        shown(relation("select 1 as known_on"), NOON)
+    one = relation("select 1 as known_on")
+    scratch = Scratch(Lineage({one.unique_id: one}, {"shop": ""}, {}, {}), ".")
+    scratch.build(Cut(NOON, "as asked"), {one.unique_id})
+    problem = scratch.failed[one.unique_id]
+    assert problem.message == "Its event_time is known_on, which is INTEGER."
 
 
 def label_mart(path: Path, natural_key: tuple[str, ...]) -> LabelMart:
@@ -144,7 +146,7 @@ def test_rows_of_one_entity_and_moment_are_paired_by_the_key_of_their_own(tmp_pa
     mart = label_mart(tmp_path / "orders.parquet", ("order_id",))
     duckdb.sql(f"copy ({rows.format(1)}) to '{mart.path}'")
     replayed = relation(rows.format(9), event_time="known_at")
-    scratch = Scratch(Lineage({mart.unique_id: replayed}, {"shop": Path()}, {}), ".")
+    scratch = Scratch(Lineage({mart.unique_id: replayed}, {"shop": ""}, {}, {}), ".")
     scratch.build(None, {mart.unique_id})
     found = compare(scratch, mart, Cut(NOON, "as asked"))
     assert (found.compared, found.missing, found.extra) == (2, 0, 0)

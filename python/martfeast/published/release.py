@@ -23,21 +23,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PublishedColumn(_Part):
-    """A column of a published version, with its type in DuckDB."""
-
-    name: str
-    type: str
-
-
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
     name: names the version, unique for its mart. path: its Parquet file, absolute.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
-    code_checksum: of the mart's own code then. columns: of the file, without published_at.
-    row_count: rows. first_known_at, last_known_at: the range of the mart's timestamp, UTC; None
-    without rows. content_hash: of the rows, in any order.
+    code_checksum: of the mart's own code then. row_count: rows.
+    first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
+    content_hash: of the rows, in any order.
     tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
@@ -51,7 +44,6 @@ class PublishedVersion(_Part):
     published_at: datetime
     built_by: str
     code_checksum: str | None
-    columns: tuple[PublishedColumn, ...]
     row_count: int
     first_known_at: str | None
     last_known_at: str | None

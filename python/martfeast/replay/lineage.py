@@ -23,6 +23,17 @@ DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
 
 
 @dataclass(frozen=True)
+class Validity:
+    """Until when rows of a snapshot were valid.
+
+    column: says it. open_end: SQL of its value where a row still holds.
+    """
+
+    column: str
+    open_end: str
+
+
+@dataclass(frozen=True)
 class Relation:
     """A model, seed, snapshot or source.
 
@@ -30,10 +41,9 @@ class Relation:
     is: in the warehouse, or from where its location says.
     parents: the relations that it reads, by unique_id; what is ephemeral stands for its own.
     event_time: the column that says when a row was known; None if it does not say.
-    valid_to: for a snapshot, the column that says until when a row was valid.
+    validity: of a snapshot's rows; None of other relations.
     timeless: why its rows were always known, if it is declared so.
     date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
-    open_end: for a snapshot, SQL of valid_to where a row still holds.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
     called: the Jinja of the macros and ephemeral models that it calls.
     is_microbatch: whether dbt builds it batch by batch.
@@ -48,8 +58,7 @@ class Relation:
     location: str | None
     parents: tuple[str, ...]
     event_time: str | None
-    valid_to: str | None
-    open_end: str
+    validity: Validity | None
     timeless: str
     date_known_at: str
     is_asked_for: bool
@@ -232,15 +241,14 @@ def _relation(
     """Return a node as a relation. locations: what SQL calls parents in files, by location."""
     name, called = node.relation, _called(graph, node.unique_id)
     sql, location, made_by = name.sql or "", None, None
-    event_time, valid_to, open_end = node.config.event_time, None, "null"
+    event_time, validity = node.config.event_time, None
     if isinstance(node, Source) and not sql.startswith('"'):
         # A source in a file, of which the SQL has the location itself.
         sql, location = f'"{name.database}"."{name.schema_name}"."{node.identifier}"', sql
     if isinstance(node, Model) and node.resource_type == "snapshot":
-        event_time, valid_to = (
-            node.config.column(column) for column in ("dbt_valid_from", "dbt_valid_to")
-        )
+        event_time = node.config.column("dbt_valid_from")
         open_end = node.config.dbt_valid_to_current or "null"
+        validity = Validity(node.config.column("dbt_valid_to"), open_end)
     if isinstance(node, Model) and node.resource_type == "model":
         made_by = (node.code.compiled or "").strip().rstrip(";")
         for place, known_as in locations.items():
@@ -254,8 +262,7 @@ def _relation(
         location=location,
         parents=parents,
         event_time=event_time,
-        valid_to=valid_to,
-        open_end=open_end,
+        validity=validity,
         timeless=str(_declared(node).get("timeless") or ""),
         date_known_at=_date_known_at(node, artifacts),
         is_asked_for=_asks(graph, node),

@@ -217,11 +217,11 @@ class Scratch:
         """Return SQL of a relation as of a cut."""
         table, time = self.table(relation), quoted(str(relation.event_time))
         is_known = f"{self.utc(relation)} <= {timestamp(cut.at)}"
-        if relation.valid_to:
-            until = quoted(relation.valid_to)
+        if relation.validity:
+            until = quoted(relation.validity.column)
             is_over = f"{self._moment(relation, until)} <= {timestamp(cut.at)}"
             known = f"case when {is_over} then {until}"
-            replaced = f"{known} else {relation.open_end} end as {until}"
+            replaced = f"{known} else {relation.validity.open_end} end as {until}"
             return f"select * replace ({replaced}) from {table} where {is_known}"
         if cut.perturbation == "withheld":
             return f"select * from {table} where {is_known}"
