@@ -752,7 +752,7 @@ def test_a_microbatch_mart_is_told_what_builds_its_batches_again(library):
     library.replace_in("seeds/shelf_checks.csv", "north,11,2026-03-01", "north,11,2026-02-01")
     configured = (
         "{{ config(materialized='incremental', incremental_strategy='microbatch',"
-        " begin='2026-03-01', batch_size='month') }}\n"
+        " begin='2026-03-01', batch_size='month', on_schema_change='fail') }}\n"
     )
     (library.path / SQL).write_text(configured + (library.path / SQL).read_text())
     assert library.dbt("build", "--full-refresh").returncode == 0

@@ -171,6 +171,8 @@ class Scratch:
                     self._show(parent, self._cut_of(parent, cut, cut_relations))
             is_made = relation.unique_id in self.shared
             self._build(relation, self._cut_of(relation, cut, cut_relations), is_made)
+        if cut is None:  # what cannot be built of everything is not tried again
+            self._never = dict(self.failed)
 
     def _cut_of(
         self, relation: Relation, cut: Cut | None, cut_relations: set[str] | None
