@@ -17,6 +17,7 @@ from martfeast.declaration.project import declare
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.graph import parse_graph
+from martfeast.gate.criterion import Finding
 from martfeast.gate.evidence import Evidence, Registered
 from martfeast.gate.judge import judge
 from martfeast.problems import ProblemLog
@@ -116,6 +117,13 @@ class Made:
 
     def judge(self) -> dict[tuple[str, str], str]:
         """Return what is said, by mart and criterion, of those that do not pass."""
+        return {
+            name: " ".join(finding.message for finding in findings)
+            for name, findings in self.findings().items()
+        }
+
+    def findings(self) -> dict[tuple[str, str], list[Finding]]:
+        """Return the findings, by mart and criterion, of those that do not pass."""
         release = {"release_number": 1, "marts": list(self.verdicts.values())}
         project = declare(self.read(), Release.model_validate(release), ProblemLog())
         replays = {
@@ -124,7 +132,7 @@ class Made:
         }
         evidence = Evidence(project, replays, self.registered, NOW)
         return {
-            (one.mart.name, name): " ".join(finding.message for finding in judgement.findings)
+            (one.mart.name, name): list(judgement.findings)
             for one in judge(evidence, ProblemLog())
             for name, judgement in one.judgements.items()
             if judgement.state != "pass"
@@ -384,7 +392,7 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
         "published",
         TITLES,
         lambda m: parquet.write_table(pa.table({"known_at": [1]}), m.verdicts[TITLES]["path"]),
-        "differs from the contract: branch_code is missing;",
+        "Version v1 differs from the contract: branch_code is missing;",
     ),
     (
         "tests_passed",
@@ -508,6 +516,34 @@ def test_what_is_recorded_decides(made, criterion, mart, edit, message):
     said = made.judge()
     assert list(said) == [(mart, criterion)]
     assert message in said[mart, criterion]
+
+
+@pytest.mark.parametrize(
+    ("edit", "fix"),
+    [
+        (
+            lambda columns: columns.pop("waiting_days"),
+            "add waiting_days to columns, or take it out of the model.",
+        ),
+        (
+            lambda columns: columns.update(stars={**columns["waiting_days"], "name": "stars"}),
+            "take stars out of columns, or select it in the model.",
+        ),
+        (
+            lambda columns: columns["waiting_days"].update(data_type="bigint"),
+            "cast waiting_days to bigint in the model, or correct its data_type, for it is float"
+            " there.",
+        ),
+    ],
+)
+def test_a_contract_that_the_model_does_not_keep_says_which_to_change(made, edit, fix):
+    """Building again cannot help: the code is what it was."""
+    made.build_and_replay()
+    edit(made.model(TITLES)["columns"])
+    (finding,) = made.findings()[TITLES, "published"]
+    assert finding.fix == (
+        f"Run `dbt build`. If they still differ, the YAML and models/marts/{TITLES}.sql do: {fix}"
+    )
 
 
 @pytest.mark.parametrize(("edit", "message"), LOADED)

@@ -4,6 +4,7 @@ The dbt package writes releases at the end of a run (``publish/release_files.sql
 the only one that reads them in Python.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -155,31 +156,52 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
         return Release()
 
 
-def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> str:
+@dataclass(frozen=True)
+class ColumnDifferences:
+    """How a published file differs from a contract; nothing is said if it does not.
+
+    unreadable: why its columns cannot be told. missing: columns of the contract that it lacks.
+    undeclared: columns that the contract lacks. retyped: columns of another type, with what the
+    file and the contract have.
+    """
+
+    unreadable: str = ""
+    missing: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
+    retyped: tuple[tuple[str, pyarrow.DataType, pyarrow.DataType], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the differences as words; empty if there are none."""
+        parts = [self.unreadable] if self.unreadable else []
+        parts += [f"{name} is missing" for name in self.missing]
+        parts += [f"{name} is not in the contract" for name in self.undeclared]
+        parts += [f"{name} is {a} where the contract says {b}" for name, a, b in self.retyped]
+        return "; ".join(parts)
+
+
+def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> ColumnDifferences:
     """Compare a published file's columns with a contract, from the file's footer alone.
 
     Args:
         path: a Parquet file.
         contract: the type of each column; None where any will do.
 
-    Returns:
-        What is wrong with the file, as words; empty if nothing is.
-
     """
     try:
         schema = parquet.read_schema(path)
     except FileNotFoundError:
-        return f"{path} does not exist"
+        return ColumnDifferences(unreadable=f"{path} does not exist")
     except (OSError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        return f"{path} is not a whole Parquet file: {reason}"
+        return ColumnDifferences(unreadable=f"{path} is not a whole Parquet file: {reason}")
     expected = {**contract, PUBLISHED_AT: TIMESTAMP}
     found = dict(zip(schema.names, schema.types, strict=True))
-    differences = [f"{name} is missing" for name in expected if name not in found]
-    differences += [f"{name} is not in the contract" for name in found if name not in expected]
-    differences += [
-        f"{name} is {found[name]} where the contract says {wanted.arrow}"
-        for name, wanted in expected.items()
-        if wanted is not None and name in found and found[name] != wanted.arrow
-    ]
-    return f"{path} differs from the contract: {'; '.join(differences)}" if differences else ""
+    return ColumnDifferences(
+        missing=tuple(name for name in expected if name not in found),
+        undeclared=tuple(name for name in found if name not in expected),
+        retyped=tuple(
+            (name, found[name], wanted.arrow)
+            for name, wanted in expected.items()
+            if wanted is not None and name in found and found[name] != wanted.arrow
+        ),
+    )

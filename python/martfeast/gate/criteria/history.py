@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from martfeast.declaration.declared import Exposure, FeatureMart, Mart
 from martfeast.gate.criterion import HISTORY, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
-from martfeast.published.release import column_differences
+from martfeast.published.release import ColumnDifferences, column_differences
 
 
 def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
@@ -28,9 +28,33 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         return
     contract = {column.name: column.type for column in mart.columns}
     differences = column_differences(version.path, contract)
-    if differences:
+    if differences.unreadable:
         fix = "Remove the file if it is there, then run `dbt build`: it publishes the mart anew."
         yield Finding(f"{differences}.", fix, mart.place)
+    elif str(differences):
+        file = evidence.project.artifacts.file_of_node(evidence.model(mart))
+        yield Finding(
+            f"Version {version.name} differs from the contract: {differences}.",
+            f"Run `dbt build`. If they still differ, the YAML and {file} do:"
+            f" {_to_agree(mart, differences)}.",
+            mart.place,
+        )
+
+
+def _to_agree(mart: Mart, differences: ColumnDifferences) -> str:
+    """Return what to change in contract or model, so that they have the same columns."""
+    types = {column.name: column.data_type for column in mart.columns}
+    steps = []
+    if differences.missing:
+        names = ", ".join(differences.missing)
+        steps.append(f"take {names} out of columns, or select it in the model")
+    if differences.undeclared:
+        names = ", ".join(differences.undeclared)
+        steps.append(f"add {names} to columns, or take it out of the model")
+    for name, found, _ in differences.retyped:
+        cast = f"cast {name} to {types.get(name)} in the model"
+        steps.append(f"{cast}, or correct its data_type, for it is {found} there")
+    return "; ".join(steps)
 
 
 def _history_unchanged(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
