@@ -15,9 +15,10 @@ from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
 
 from martfeast.engines.duckdb import copy_to_parquet, quoted
+from martfeast.offline_store.columns import OfflineDataError
 from martfeast.offline_store.entity_rows import Spine
 from martfeast.offline_store.joined_view import JoinedView
-from martfeast.offline_store.source import OfflineDataError, local_path
+from martfeast.offline_store.source import local_path
 
 NULLABLE = {
     pyarrow.int8(): pd.Int8Dtype(),
