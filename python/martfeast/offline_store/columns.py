@@ -47,6 +47,8 @@ def unreadable(column: str, type_: str) -> str:
         return "false"
     if type_.endswith("_NS"):
         return f"epoch_ns({column}) % 1000 <> 0"
+    if type_ in ("TIMESTAMP_S", "TIMESTAMP_MS"):  # a cast of what is far out fails inside DuckDB
+        return f"{column} not between {type_} '0001-01-01' and {type_} '9999-12-31 23:59:59.999'"
     lost = f"{column} is not null and {utc(column, type_, 'try_cast')} is null"
     if type_ == "VARCHAR":
         return f"not regexp_full_match({column}, {literal(READABLE_TEXT)}) or ({lost})"
@@ -87,9 +89,13 @@ class Columns:
         """Raise OfflineDataError naming the columns that are not there."""
         missing = [name for name in names if name not in self.types]
         if missing:
+            lower = {name.lower() for name in self.types}
+            hint = " Names that differ only by case are one to DuckDB: rename one of two."
             raise OfflineDataError(
                 f"{what}: {where} has no column {', '.join(missing)}. It has:"
                 f" {', '.join(self.types)}. Correct the declaration or the data."
+                + hint
+                * any(name.lower() in lower for name in missing)
             )
 
 
@@ -105,10 +111,11 @@ def value_where(
     """Return a value of a column, given as SQL, where a condition holds; None if there is none."""
     if condition == "false":
         return None
-    rows = connection.execute(
-        f"select coalesce(cast({column} as varchar), 'null') from {relation}"
-        f" where {condition} limit 1"
-    ).fetchall()
+    sql = f"select cast({column} as varchar) from {relation} where {condition} limit 1"
+    try:
+        rows = connection.execute(sql).fetchall()
+    except (duckdb.ConversionException, duckdb.InternalException):
+        return "a value that is out of range"  # no text can be made of it
     return str(rows[0][0]) if rows else None
 
 

@@ -20,7 +20,7 @@ from martfeast.offline_store.columns import (
     utc,
     value_where,
 )
-from martfeast.offline_store.frames import arrow_table, first_line, printable
+from martfeast.offline_store.frames import arrow_table, first_line, printable, register
 from martfeast.offline_store.source import local_path
 
 EVENT_TIMESTAMP = "event_timestamp"
@@ -120,7 +120,11 @@ class Spine:
 
 
 def check_names(names: list[str]) -> None:
-    """Raise OfflineDataError if two columns of the entity rows have one name."""
+    """Raise OfflineDataError if two columns of the entity rows have one name, or there are none."""
+    if not names:
+        raise OfflineDataError(
+            f"The entity frame has no columns. Give it the keys and {EVENT_TIMESTAMP}."
+        )
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise OfflineDataError(
@@ -153,6 +157,7 @@ def open_frame(
     if not is_file:
         attach_warehouse(connection, config)
     try:
+        text.encode()  # DuckDB takes no halves of surrogate pairs
         if is_file:
             names = _create_of_file(connection, local_path(config, text))
         else:
@@ -169,16 +174,7 @@ def _of_table(connection: duckdb.DuckDBPyConnection, table: pyarrow.Table) -> En
     names = list(table.column_names)
     check_names(names)
     numbered = table.rename_columns([f"c{number}" for number in range(len(names))])
-    for number, name in enumerate(names):
-        try:
-            connection.register("entity_frame", numbered.select([number]))
-            describe(connection, "entity_frame")
-        except (duckdb.Error, pyarrow.ArrowException) as error:
-            raise OfflineDataError(
-                f"The entity rows: column {printable(name)} of type {table.schema.types[number]}"
-                f" cannot be read: {first_line(error)}. Convert it."
-            ) from error
-    connection.register("entity_frame", numbered)
+    register(connection, "entity_frame", numbered, names, "The entity rows")
     return EntityFrame.of(connection, names, table)
 
 

@@ -1,14 +1,15 @@
-"""Entity rows in pandas as an Arrow table, whose values are those that were given."""
+"""Rows that are given in memory: pandas to Arrow to DuckDB, with the values that were given."""
 
 import numbers
 from datetime import date, datetime
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow
 
-from martfeast.offline_store.columns import OfflineDataError
+from martfeast.offline_store.columns import OfflineDataError, describe
 
 # What Arrow and pandas raise for values that they cannot convert.
 CONVERSION_ERRORS = (pyarrow.ArrowException, ArithmeticError, TypeError, ValueError)
@@ -36,6 +37,33 @@ def arrow_table(frame: pd.DataFrame) -> pyarrow.Table:
                 f"{what} cannot be read: {first_line(error)}. Convert it to numbers, text or times."
             ) from error
     return pyarrow.table(columns, names=names)
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    table: pyarrow.Table,
+    names: list[str],
+    what: str,
+) -> None:
+    """Make a table a relation.
+
+    names: what its columns are called in messages. what: whose rows they are, for messages.
+
+    Raises:
+        OfflineDataError: DuckDB does not have the type of a column.
+
+    """
+    for number, name in enumerate(names):
+        try:
+            connection.register(relation, table.select([number]))
+            describe(connection, relation)
+        except (duckdb.Error, pyarrow.ArrowException) as error:
+            raise OfflineDataError(
+                f"{what}: column {printable(name)} of type {table.schema.types[number]} cannot be"
+                f" read: {first_line(error)}. Convert it."
+            ) from error
+    connection.register(relation, table)
 
 
 def _check_objects(column: "pd.Series[Any]", what: str) -> None:
@@ -71,4 +99,6 @@ def printable(text: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return what an error says, in one line."""
-    return printable(str(error.args[0] if error.args else error).strip().split("\n")[0])
+    # Arrow's errors have a second argument; a UnicodeError makes its sentence of several.
+    is_sentence = isinstance(error, UnicodeError) or not error.args
+    return printable(str(error if is_sentence else error.args[0]).strip().split("\n")[0])

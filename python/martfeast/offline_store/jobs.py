@@ -151,6 +151,14 @@ class AsofRetrievalJob(QueryJob):
             yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
 
     def _named_sql(self) -> str:
+        """Return the query; a Parquet file that DuckDB writes has no names that differ by case."""
+        taken: dict[str, str] = {}
+        for name in self._names:
+            if (other := taken.setdefault(name.lower(), name)) != name:
+                raise OfflineDataError(
+                    f"The columns {other} and {name} differ only by case, and a saved data set"
+                    " cannot have both. Rename one of them."
+                )
         if self._on_demand_feature_views:
             self._connection.register("whole", self.to_arrow())
             return "from whole"

@@ -51,6 +51,7 @@ from martfeast.offline_store.columns import (
     value_where,
 )
 from martfeast.offline_store.entity_rows import Spine, open_frame
+from martfeast.offline_store.frames import register
 from martfeast.offline_store.jobs import AsofRetrievalJob, QueryJob
 from martfeast.offline_store.joined_view import JoinedView, check_frame, frame_from_views
 from martfeast.offline_store.source import (
@@ -211,7 +212,7 @@ class DuckDBAsofOfflineStore(OfflineStore):
                     f"{what}: the rows have the columns {', '.join(table.column_names)}, and the"
                     f" source has {', '.join(source.columns.types)}. Give them these, in order."
                 )
-            connection.register("new_rows", table)
+            register(connection, "new_rows", table, table.column_names, what)
             rows = _exact_rows(connection, source, what)
             if source.path.is_dir():
                 copy_to_parquet(connection, rows, source.path / f"{uuid.uuid4().hex}.parquet")
