@@ -144,6 +144,26 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     )
 
 
+@main.command("reroot", short_help="Let a registry that was moved or copied belong here.")
+@project_dir_option
+@feature_repo_option("The folder with feature_store.yaml.")
+def reroot_command(project_dir: Path, feature_repo: Path | None) -> None:
+    """Rewrite the paths in a feature repo's registry to where the project is now.
+
+    For a project that was moved or copied with its registry. The original of a copy stays as it is.
+    """
+    from martfeast.to_feast.reroot import reroot
+
+    repo = _feature_repo(feature_repo or project_dir / "feature_repo")
+    done = reroot(project_dir, repo)
+    if done.old is None:
+        click.echo(f"the registry of {repo.path} belongs here; nothing to do")
+        return
+    for path in done.missing:
+        click.echo(f"martfeast: a saved dataset is not here: {path}", err=True)
+    click.echo(f"rewrote {done.path_count} paths from {done.old} to {done.new}")
+
+
 @main.command("replay", short_help="Build the marts as of past moments: none knew the future.")
 @project_dir_option
 @feature_repo_option("Whose offline store to check too.", IF_THERE)
