@@ -107,10 +107,9 @@ def test_a_moved_project_goes_on_after_one_command(applied, tmp_path):
     assert served(moved) == SERVED
     from feast import FeatureStore
 
-    (saved,) = FeatureStore(str(moved.path / "feature_repo")).registry.list_saved_datasets(
-        "library"
-    )
-    assert saved.storage.to_data_source().path.startswith(str(moved.path))
+    store = FeatureStore(str(moved.path / "feature_repo"))
+    for saved in store.registry.list_saved_datasets("library"):
+        assert saved.storage.to_data_source().path.startswith(str(moved.path))
     assert not gone.path.exists()
 
 
