@@ -4,6 +4,7 @@ import functools
 import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,8 +126,10 @@ def status(
 
     Exits with 0 if it would pass, and with 1 if not.
     """
-    from martfeast.gate.report import as_json, mart_report, project_report
+    from martfeast.declaration.declared import FeatureMart
+    from martfeast.gate.report import as_json, mart_report, project_report, wrapped
     from martfeast.problems import did_you_mean
+    from martfeast.to_feast.materialized import behind
 
     assessment = _assess(project, feature_repo)
     readiness = assessment.readiness
@@ -136,12 +139,16 @@ def status(
             names = [one.mart.name for one in assessment.readiness]
             advice = did_you_mean(mart, names, f"Marts are: {', '.join(names) or 'none'}.")
             raise click.ClickException(f"There is no mart '{mart}'. {advice}")
+    late = behind(
+        (feature_repo or project.folder / "feature_repo").resolve(),
+        [one.mart for one in readiness if isinstance(one.mart, FeatureMart)],
+    )
     if is_json:
-        click.echo(json.dumps(as_json(assessment, readiness), indent=2))
-    elif mart is not None:
-        click.echo(mart_report(readiness[0]))
+        found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
+        click.echo(json.dumps(found, indent=2))
     else:
-        click.echo(project_report(assessment))
+        report = project_report(assessment) if mart is None else mart_report(readiness[0])
+        click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(1 if assessment.refusals else 0)
 
 
@@ -182,6 +189,44 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
         f"{'would remove' if dry_run else 'removed'} {len(pruned.removed)} files,"
         f" {pruned.removed_bytes:,} bytes; {pruned.kept_count} versions stay"
     )
+
+
+@main.command("materialize", short_help="Write to the online store what changed in the marts.")
+@click.argument("views", nargs=-1)
+@dbt_options
+@feature_repo_option("Whose online store to write to.")
+def materialize_command(
+    views: tuple[str, ...], project: "DbtProject", feature_repo: Path | None
+) -> None:
+    """Write to the online store what changed since the versions it was given last.
+
+    Of all feature views, or of VIEWS: rows that are new or corrected, whatever their date, and
+    nulls for keys that are gone, up to the versions that are applied.
+    """
+    from martfeast.to_feast.materialize import materialize
+
+    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    materialize(repo, views, say=click.echo)
+
+
+@main.command("reroot", short_help="Let a registry that was moved or copied belong here.")
+@dbt_options
+@feature_repo_option("The folder with feature_store.yaml.")
+def reroot_command(project: "DbtProject", feature_repo: Path | None) -> None:
+    """Rewrite the paths in a feature repo's registry to where the project is now.
+
+    For a project that was moved or copied with its registry. The original of a copy stays as it is.
+    """
+    from martfeast.to_feast.reroot import reroot
+
+    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    done = reroot(project.folder, repo)
+    if done.old is None:
+        click.echo(f"the registry of {repo.path} belongs here; nothing to do")
+        return
+    for path in done.missing:
+        click.echo(f"martfeast: a saved dataset is not here: {path}", err=True)
+    click.echo(f"rewrote {done.path_count} paths from {done.old} to {done.new}")
 
 
 @main.command("replay", short_help="Build the marts as of past moments: none knew the future.")

@@ -37,14 +37,14 @@ def expose(
             Feast then stops before it touches the registry.
 
     """
+    from martfeast.registry import settings_file
     from martfeast.to_feast.repository import FeatureRepo
 
     # Feast loads this module within its command, before it opens the registry.
     context = click.get_current_context(silent=True)
-    options = (context.obj if context else None) or {}
     folder = Path(str(namespace["__file__"])).resolve().parent
-    yaml_file = Path(options.get("FS_YAML_FILE") or folder / "feature_store.yaml")
-    feature_repo = FeatureRepo(folder, yaml_file.resolve()) if yaml_file.exists() else None
+    yaml_file = settings_file(folder)
+    feature_repo = FeatureRepo(folder, yaml_file) if yaml_file.exists() else None
     try:
         if feature_repo and feature_repo.registry_path and context and context.info_name == "apply":
             lock = Path(f"{feature_repo.registry_path}.lock")
