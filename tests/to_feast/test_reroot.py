@@ -1,6 +1,7 @@
 """A registry belongs to one place: what a copy or a moved project does, with real commands."""
 
 import subprocess
+from typing import Any
 
 import pytest
 from conftest import Library
@@ -109,7 +110,8 @@ def test_a_moved_project_goes_on_after_one_command(applied, tmp_path):
 
     store = FeatureStore(str(moved.path / "feature_repo"))
     for saved in store.registry.list_saved_datasets("library"):
-        assert saved.storage.to_data_source().path.startswith(str(moved.path))
+        source: Any = saved.storage.to_data_source()
+        assert source.path.startswith(str(moved.path))
     assert not gone.path.exists()
 
 
