@@ -93,19 +93,20 @@ def test_rows_labels_and_features_as_they_were_known(applied, store):
 
 
 @pytest.mark.parametrize(
-    ("store", "config"),
+    ("store", "name", "config"),
     [
-        (STORES[0], "{}"),
-        (STORES[1], "{}"),
-        (STORES[1], "{meta: {feast: {entity: loan}}}"),  # which no feature view is looked up by
+        (STORES[0], "loan_id", "{}"),
+        (STORES[1], "order", "{}"),  # a word of SQL's own
+        (STORES[1], "loan_id", "{meta: {feast: {entity: loan}}}"),  # of no feature view
     ],
 )
-def test_a_label_mart_whose_rows_have_a_key_of_their_own(library, store, config):
+def test_a_label_mart_whose_rows_have_a_key_of_their_own(library, store, name, config):
     """Two loans of one member, title and moment: two rows, through replay, dataset and drift."""
     library.replace_in("feature_repo/feature_store.yaml", f"type: {STORES[1]}", f"type: {store}")
     with (library.path / "seeds/loan_events.csv").open("a") as seed:
         seed.write("104,2,north,11,2026-03-04 09:00:00,2026-03-18 00:00:00,2026-03-19 00:00:00\n")
-    library.replace_in(LABEL_SQL, "select\n", "select\n    loans.loan_id,\n")
+    key = f'cast(loans.loan_id as bigint) as "{name}"'
+    library.replace_in(LABEL_SQL, "select\n", f"select\n    {key},\n")
     library.replace_in(
         YAML,
         """    data_tests:
@@ -113,28 +114,40 @@ def test_a_label_mart_whose_rows_have_a_key_of_their_own(library, store, config)
           arguments: {columns: [member_id, title_id, predicted_at]}
     columns:
 """,
-        f"""    columns:
-      - name: loan_id
+        f"""    data_tests:
+      - martfeast.unique_grain:
+          arguments: {{columns: [{name}, predicted_at]}}
+    columns:
+      - name: {name}
+        quote: true
         data_type: bigint
         description: The loan's number.
         config: {config}
         data_tests: [unique, not_null]
 """,
     )
-    library.replace_in(LABEL_SQL, "loans.loan_id,", "cast(loans.loan_id as bigint) as loan_id,")
-    assert library.dbt("build").returncode == 0
+    library.replace_in(
+        YAML,
+        "          - martfeast.label_coverage:",
+        "          - martfeast.label_consistency:\n"
+        f"              arguments: {{to: ref('{LABELS}'), keys: [{name}], reported: is_overdue}}\n"
+        "          - martfeast.label_coverage:",
+    )
+    library.lower("history_unchanged")
+    built = library.dbt("build")
+    assert built.returncode == 0, built.stdout
     library.replay()
     applied = library.feast("apply")
     assert applied.returncode == 0, applied.stderr
     record = dataset(library)
-    found = rows(library, 1, "loan_id, member_id, title_id, is_overdue, copies_free")
+    found = rows(library, 1, f'"{name}", member_id, title_id, is_overdue, copies_free')
     assert found[1:] == [
         (101, 1, 10, True, 1),
         (102, 2, 11, False, 7),
         (104, 2, 11, True, 7),
     ]
     roles = {column["name"]: column["role"] for column in record["columns"]}
-    assert roles["loan_id"] == ("key" if config == "{}" else "entity")
+    assert roles[name] == ("key" if config == "{}" else "entity")
     changed = dataset(library, "--unlabelled", "keep")["changes"]
     assert "1 rows are new" in changed
     assert not any("has changed in" in change for change in changed), "rows are told apart"

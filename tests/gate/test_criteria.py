@@ -530,6 +530,12 @@ def test_what_is_recorded_decides(made, criterion, mart, edit, message):
             "take stars out of columns, or select it in the model.",
         ),
         (
+            lambda columns: columns.update(
+                Waiting_Days={**columns.pop("waiting_days"), "name": "Waiting_Days"}
+            ),
+            "write Waiting_Days as waiting_days in columns.",
+        ),
+        (
             lambda columns: columns["waiting_days"].update(data_type="bigint"),
             "cast waiting_days to bigint in the model, or correct its data_type, for it is float"
             " there.",

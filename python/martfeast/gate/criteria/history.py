@@ -44,13 +44,13 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
 def _to_agree(mart: Mart, differences: ColumnDifferences) -> str:
     """Return what to change in contract or model, so that they have the same columns."""
     types = {column.name: column.data_type for column in mart.columns}
-    steps = []
-    if differences.missing:
-        names = ", ".join(differences.missing)
-        steps.append(f"take {names} out of columns, or select it in the model")
-    if differences.undeclared:
-        names = ", ".join(differences.undeclared)
-        steps.append(f"add {names} to columns, or take it out of the model")
+    undeclared = {name.lower(): name for name in differences.undeclared}
+    by_case = {n: undeclared[n.lower()] for n in differences.missing if n.lower() in undeclared}
+    steps = [f"write {name} as {there} in columns" for name, there in by_case.items()]
+    if missing := [name for name in differences.missing if name not in by_case]:
+        steps.append(f"take {', '.join(missing)} out of columns, or select it in the model")
+    if added := [name for name in differences.undeclared if name not in by_case.values()]:
+        steps.append(f"add {', '.join(added)} to columns, or take it out of the model")
     for name, found, _ in differences.retyped:
         cast = f"cast {name} to {types.get(name)} in the model"
         steps.append(f"{cast}, or correct its data_type, for it is {found} there")
