@@ -77,7 +77,7 @@ def test_one_select_is_taken_however_it_ends(folder, query):
 )
 def test_what_is_not_one_select_or_writes_is_refused_and_writes_nothing(folder, query):
     before = {path: path.read_bytes() for path in folder.rglob("*")}
-    with pytest.raises(OfflineDataError, match="^The entity (frame cannot|rows are one SE)"):
+    with pytest.raises(OfflineDataError, match=r"^The entity (frame cannot|rows are one SE)"):
         job_of(folder, query.format(out=folder / "out"))
     assert {path: path.read_bytes() for path in folder.rglob("*")} == before
 
