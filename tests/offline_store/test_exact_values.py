@@ -303,6 +303,34 @@ def test_a_key_of_another_kind_is_refused_before_any_work(tmp_path, in_view, giv
     assert words in message
 
 
+# Features
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        *("[1::bigint, null]", "['a']", "[[1]]", "{'a': 1}", "map {'a': 1}", "'a'::blob", "'a'"),
+        *("date '2026-03-01'", "time '01:00'", "1.5::decimal(9, 2)", "1.5::float", "true"),
+        *("timestamp_ns '2026-03-01 00:00:00.000000001'", "timestamptz '2026-03-01 00:00:00+01'"),
+    ],
+)
+@pytest.mark.parametrize("by_created", [False, True])
+def test_a_feature_of_any_type_comes_as_it_is(tmp_path, feature, by_created):
+    """Also if two rows tie, and if the view is searched because other rows are many."""
+    row = f"timestamp '2026-03-01' as ts, timestamp '2026-03-01' as created, {feature} as x"
+    path = tmp_path / "facts.parquet"
+    duckdb.execute(
+        f"copy (select 1::bigint as k, {row} union all select 1, {row}"
+        f" union all select 2, {row}) to '{path}' (format parquet)"
+    )
+    view = view_of("v", "facts.parquet", ["k"], ["x"])
+    for count in (1, 4):  # by either plan
+        spine = pd.concat([frame([AT]), *[frame([AT], key=9)] * (count - 1)])
+        job = retrieve(tmp_path, [view], ["v:x"], spine, filter_by_created_timestamp=by_created)
+        expected = parquet.read_table(path)["x"].to_pylist()[:1]
+        assert job.to_arrow()["x"].to_pylist() == expected + [None] * (count - 1)
+
+
 # What is pushed
 
 

@@ -115,8 +115,9 @@ class DuckDBAsofOfflineStore(OfflineStore):
             entity_df: one row per entity keys and moment, as pandas, as Arrow, as the path of a
                 Parquet file, or as an SQL query over the configured warehouse. The moment is the
                 column ``event_timestamp``, or else the only time column; without zone it is UTC.
-                If None, there is a row for each key and timestamp that the views have from
-                start_date to end_date; they must have the same keys.
+                A query is one SELECT, and can write nothing. If None, there is a row for each key
+                and timestamp that the views have from start_date to end_date; they must have the
+                same keys.
             registry: of the feature store.
             project: the Feast project.
             full_feature_names: whether features are called ``view__feature``.
