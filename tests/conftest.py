@@ -70,8 +70,13 @@ class Library:
     python_path: ClassVar[str] = str(REPOSITORY / "python")
 
     def copy_to(self, path: Path) -> "Library":
+        """Copy; a registry belongs to the copy then."""
         shutil.copytree(self.path, path, symlinks=True)
-        return Library(path)
+        copy = Library(path)
+        if copy.registry.exists():
+            result = copy.martfeast("reroot", cwd=path)
+            assert result.returncode == 0, result.stderr
+        return copy
 
     def dbt(self, *arguments: str) -> Result:
         return self.run("dbt", *arguments, "--no-use-colors")

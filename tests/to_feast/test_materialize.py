@@ -1,11 +1,9 @@
 """`martfeast materialize`: the online store follows releases, whatever the dates of the rows."""
 
 import json
-import shutil
 import sqlite3
 
 import pytest
-from conftest import Library
 
 SEED = "seeds/shelf_checks.csv"
 VIEW = "title_availability"
@@ -58,9 +56,7 @@ def release(library, *changes):
 
 def as_from_nothing(library, path):
     """What a full `feast materialize` into an empty store leaves."""
-    shutil.copytree(library.path, path, symlinks=True)
-    other = Library(path)
-    assert other.martfeast("reroot", cwd=path).returncode == 0
+    other = library.copy_to(path)
     (path / "feature_repo/data/online_store.db").unlink()
     assert other.feast("apply").returncode == 0
     done = other.feast("materialize", *ALL)
@@ -81,9 +77,7 @@ def materialized(built_library, tmp_path_factory):
 
 @pytest.fixture
 def copy(materialized, tmp_path):
-    library = materialized.copy_to(tmp_path / "project")
-    assert library.martfeast("reroot", cwd=library.path).returncode == 0
-    return library
+    return materialized.copy_to(tmp_path / "project")
 
 
 def test_every_kind_of_change_reaches_the_online_store(copy, tmp_path):
