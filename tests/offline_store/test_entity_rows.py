@@ -41,6 +41,7 @@ def job_of(folder: Path, entity_df: Any) -> Any:
         "select * from asked;",
         "select * from asked; ; -- all of them",
         "select * from asked -- all of them",
+        "SELECT * from asked -- not of rows.parquet",
         "select * from asked /* all; of them */",
         "from asked where ';' <> '--'",
         "with these as (from asked) (select * from these) union all (from asked limit 0)",

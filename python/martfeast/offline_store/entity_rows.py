@@ -1,5 +1,6 @@
 """The entity rows of a retrieval: a frame, a file or a query, and the table that is matched."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -153,7 +154,9 @@ def open_frame(
             " table, the path of a Parquet file, or an SQL query."
         )
     text = str(entity_df).strip()
-    is_file = isinstance(entity_df, Path) or text.lower().endswith(".parquet")
+    is_query = re.match(r"(select|with|from)\s", text, re.IGNORECASE)
+    ends_as_file = text.lower().endswith(".parquet")  # as the comment of a query may, too
+    is_file = isinstance(entity_df, Path) or (ends_as_file and not is_query)
     if not is_file:
         attach_warehouse(connection, config)
     try:
