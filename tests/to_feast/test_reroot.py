@@ -109,7 +109,7 @@ def test_a_moved_project_goes_on_after_one_command(applied, tmp_path):
 
     store = FeatureStore(str(moved.path / "feature_repo"))
     for saved in store.registry.list_saved_datasets("library"):
-        assert saved.storage.to_data_source().path.startswith(str(moved.path))
+        assert f'uri: "{moved.path}/' in str(saved.storage.to_proto())
     assert not gone.path.exists()
 
 
