@@ -13,6 +13,7 @@ from typing import Any
 
 from martfeast.engines.duckdb import literal, quoted
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
@@ -188,10 +189,19 @@ def _refuse_unreadable(lineage: Lineage, databases: dict[str, dict[str, Any]]) -
 
 
 def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
-    """Return the compiled graph, and where the warehouse is."""
+    """Return the compiled graph, and where the warehouse is, of the target that published."""
+    graph, warehouse = _run_dbt(artifacts, artifacts.dbt_project)
+    if artifacts.target not in (None, warehouse["target"]):
+        # Only where dbt takes another by itself: given other options, it parses everything anew.
+        graph, warehouse = _run_dbt(
+            artifacts, replace(artifacts.dbt_project, target=artifacts.target)
+        )
+    return graph, warehouse
+
+
+def _run_dbt(artifacts: Artifacts, dbt_project: DbtProject) -> tuple[Graph, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
-        target = Path(name)
-        options = replace(artifacts.dbt_project, target=artifacts.target).arguments
+        target, options = Path(name), dbt_project.arguments
         done = subprocess.run(
             [sys.executable, "-m", "martfeast.replay.compile_project", str(target), *options],
             cwd=artifacts.project_dir,
