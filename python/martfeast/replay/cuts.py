@@ -147,7 +147,9 @@ def _special_cuts(
             at = utc(local.replace(hour=0, minute=0, second=0, microsecond=0))
             reason = f"midnight, {zone}"
         elif half % 3 == 1 and changes[reach.mart.name]:
-            at, reason = changes[reach.mart.name].pop(0), "clocks change"
+            at, reason = changes[reach.mart.name][0], "clocks change"
+            # Marts have the same changes; one that is a cut already leaves room for another moment.
+            changes = {name: [t for t in times if t != at] for name, times in changes.items()}
         elif half % 3 == 2:
             month = about.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
             at, reason = month - MICROSECOND, "the end of a month"
