@@ -139,7 +139,9 @@ def _special_cuts(
                     yield Cut(at, reason)
             continue
         reach = reaches[half % len(reaches)]
-        (about,) = reach.quantiles(scratch, [(number + 0.5) / count], "is_row")
+        about = next(iter(reach.quantiles(scratch, [(number + 0.5) / count], "is_row")), None)
+        if about is None:  # a mart without rows
+            continue
         zone = zones[half // 3 % len(zones)]
         at, reason = about.replace(minute=29, second=31, microsecond=0), "inside an hour"
         if half % 3 == 0:
@@ -172,6 +174,8 @@ def _lacking(scratch: Scratch, reach: Reach, cuts: list[datetime], count: int) -
         return []
     size = 4 * count
     spread = reach.quantiles(scratch, [(n + 0.5) / size for n in range(size)], "true")
+    if not spread:
+        return []
     # In an order in which any first few of them are spread over all.
     order = sorted(range(size), key=lambda n: n * GOLDEN_RATIO % 1)
     chosen = dict.fromkeys(spread[n] for n in order if spread[n] not in cuts)
