@@ -404,6 +404,14 @@ def test_without_event_time_nothing_is_shown(library):
     assert [warning["rule"] for warning in marts[TITLES]["warnings"]] == ["event-time-missing"]
 
 
+def test_where_nothing_at_all_has_an_event_time_it_is_told(library):
+    library.replace_in("dbt_project.yml", "      +event_time: known_at\n", "")
+    library.replace_in("dbt_project.yml", "      +event_time: known_at\n", "")
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", TITLES, succeeds=False)["marts"]
+    assert mart["problem"].startswith("no cut withheld anything under it")
+
+
 # Labels
 
 
@@ -522,32 +530,36 @@ class BrokenOfflineStore(OfflineStore):
 '''
 
 
-def test_serving_what_was_not_known_is_found(library, monkeypatch):
+@pytest.fixture
+def stores(library, monkeypatch):
+    """The modules leaky_store and broken_store, for feature_store.yaml to name."""
+    folder = library.path / "stores"
+    folder.mkdir()
+    (folder / "leaky_store.py").write_text(LEAKY_STORE)
+    (folder / "broken_store.py").write_text(BROKEN_STORE)
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.mark.usefixtures("stores")
+def test_serving_what_was_not_known_is_found(library):
     """Online and offline values differ when a store materializes past the end."""
-    (library.path / "stores").mkdir()
-    (library.path / "stores/leaky_store.py").write_text(LEAKY_STORE)
     library.replace_in(
         "feature_repo/feature_store.yaml", OWN_STORE, "type: leaky_store.LeakyOfflineStore"
     )
-    monkeypatch.syspath_prepend(library.path / "stores")
     answer = replay(library, "--at", "2026-03-08T23:00:00", succeeds=False)
     marts = {mart["mart"]: mart for mart in answer["marts"]}
     assert "the online store gives" in marts[ACTIVITY]["problem"]
     assert marts[LABELS]["has_passed"]
 
 
+@pytest.mark.usefixtures("stores")
 @pytest.mark.parametrize("store", ["default", "broken"])
-def test_an_offline_store_that_gives_other_rows_is_named_and_no_mart_is_failed(
-    library, monkeypatch, store
-):
+def test_an_offline_store_that_gives_other_rows_is_named_and_no_mart_is_failed(library, store):
     """Feast's default leaves out rows past their TTL; another one cannot be asked at all."""
     settings = {"default": "", "broken": "offline_store:\n  type: broken_store.BrokenOfflineStore"}
     library.replace_in(
         "feature_repo/feature_store.yaml", f"offline_store:\n  {OWN_STORE}", settings[store]
     )
-    (library.path / "stores").mkdir()
-    (library.path / "stores/broken_store.py").write_text(BROKEN_STORE)
-    monkeypatch.syspath_prepend(library.path / "stores")
     assert library.martfeast("replay", cwd=library.path).returncode == 0
     said = " ".join(library.martfeast("status", cwd=library.path).stdout.split())
     name, gives = {

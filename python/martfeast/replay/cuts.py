@@ -74,9 +74,11 @@ def _reach(scratch: Scratch, timed: list[Relation], mart: Mart, table: str, coun
         f"select {column}::timestamp as t from {parquet_rows(mart.path)}" for column in stamped
     )
     run = scratch.connection.execute
+    # DuckDB's greatest and least pass over nulls, and a mart without rows or facts has no range.
     ((first, last),) = run(
-        f"select (select greatest(min({stamped[0]}), {EARLIEST}) from {parquet_rows(mart.path)}),"
-        f" (select least(max(t), {LATEST}) from ({facts}))"
+        f"select (select min(greatest({stamped[0]}, {EARLIEST})) from {parquet_rows(mart.path)}"
+        f" where {stamped[0]} is not null),"
+        f" (select max(least(t, {LATEST})) from ({facts}) where t is not null)"
     ).fetchall()
     if first is None or last is None:
         return Reach(mart, relations, first, last, 0, table)
@@ -119,7 +121,7 @@ def _special_cuts(
     scratch: Scratch, reaches: list[Reach], count: int, zones: list[ZoneInfo]
 ) -> Iterator[Cut]:
     relations = {one.unique_id: one for reach in reaches for one in reach.relations}
-    timed = [one for name, one in relations.items() if name in scratch.number]
+    timed = list(relations.values())
     changes = {reach.mart.name: _clock_changes(scratch, reach, zones) for reach in reaches}
     keys = sorted({name for reach in reaches for name in reach.mart.entity_columns})
     rounds = -(-count // 2 // len(timed)) or 1
@@ -140,7 +142,7 @@ def _special_cuts(
             continue
         reach = reaches[half % len(reaches)]
         about = next(iter(reach.quantiles(scratch, [(number + 0.5) / count], "is_row")), None)
-        if about is None:  # a mart without rows
+        if about is None:  # all its rows are of years that Python has not
             continue
         zone = zones[half // 3 % len(zones)]
         at, reason = about.replace(minute=29, second=31, microsecond=0), "inside an hour"
@@ -174,8 +176,6 @@ def _lacking(scratch: Scratch, reach: Reach, cuts: list[datetime], count: int) -
         return []
     size = 4 * count
     spread = reach.quantiles(scratch, [(n + 0.5) / size for n in range(size)], "true")
-    if not spread:
-        return []
     # In an order in which any first few of them are spread over all.
     order = sorted(range(size), key=lambda n: n * GOLDEN_RATIO % 1)
     chosen = dict.fromkeys(spread[n] for n in order if spread[n] not in cuts)
