@@ -88,7 +88,7 @@ def status(
             advice = did_you_mean(mart, names, f"Marts are: {', '.join(names) or 'none'}.")
             raise click.ClickException(f"There is no mart '{mart}'. {advice}")
     late = behind(
-        (feature_repo or project.folder / "feature_repo").resolve(),
+        _repo_path(project, feature_repo).resolve(),
         [one.mart for one in readiness if isinstance(one.mart, FeatureMart)],
     )
     if is_json:
@@ -125,7 +125,7 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
         raise click.ClickException(
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )
-    repos = [_feature_repo(repo) for repo in feature_repos or (project.folder / "feature_repo",)]
+    repos = [_feature_repo(repo) for repo in feature_repos or (_repo_path(project, None),)]
     texts = [repo.registry_text() for repo in repos]
     try:
         pruned = prune(published_path, kept, texts, dry_run)
@@ -153,7 +153,7 @@ def materialize_command(
     """
     from martfeast.to_feast.materialize import materialize
 
-    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    repo = _feature_repo(_repo_path(project, feature_repo))
     materialize(repo, views, say=click.echo)
 
 
@@ -167,7 +167,7 @@ def reroot_command(project: "DbtProject", feature_repo: Path | None) -> None:
     """
     from martfeast.to_feast.reroot import reroot
 
-    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    repo = _feature_repo(_repo_path(project, feature_repo))
     done = reroot(project.folder, repo)
     if done.old is None:
         click.echo(f"the registry of {repo.path} belongs here; nothing to do")
@@ -213,7 +213,7 @@ def replay_command(
 
     replayed = replay_project(
         project,
-        feature_repo=_feature_repo_if_there(project.folder, feature_repo),
+        feature_repo=_feature_repo_if_there(project, feature_repo),
         names=names,
         cut_count=cut_count,
         at=moments,
@@ -263,7 +263,7 @@ def dataset_command(
 
     dataset = build_dataset(
         project,
-        _feature_repo(feature_repo or project.folder / "feature_repo"),
+        _feature_repo(_repo_path(project, feature_repo)),
         exposure,
         Request(**moments, keeps_unlabelled=unlabelled == "keep"),
         say=lambda line: click.echo(line, err=True),
@@ -304,7 +304,7 @@ def drift_command(
     from martfeast.datasets.drift_report import SERVED, compare_datasets
     from martfeast.problems import DeclarationError
 
-    repo = feature_repo or project.folder / "feature_repo"
+    repo = _repo_path(project, feature_repo)
     try:
         report = compare_datasets(
             project,
@@ -339,17 +339,21 @@ def _assess(project: "DbtProject", feature_repo: Path | None) -> "Assessment":
     from martfeast.gate.assess import assess
 
     read = read_project(project)
-    repo = _feature_repo_if_there(project.folder, feature_repo)
+    repo = _feature_repo_if_there(project, feature_repo)
     return assess(read, repo.read_registered() if repo else None)
 
 
-def _feature_repo_if_there(project_dir: Path, named: Path | None) -> "FeatureRepo | None":
+def _repo_path(project: "DbtProject", named: Path | None) -> Path:
+    """Return the named feature repo's folder, or else that of the project's own."""
+    return named or project.folder / "feature_repo"
+
+
+def _feature_repo_if_there(project: "DbtProject", named: Path | None) -> "FeatureRepo | None":
     """Return the named feature repo, or else the project's own if it has one."""
-    if named is None:
-        named = project_dir / "feature_repo"
-        if not (named / "feature_store.yaml").exists():
-            return None
-    return _feature_repo(named)
+    path = _repo_path(project, named)
+    if named is None and not (path / "feature_store.yaml").exists():
+        return None
+    return _feature_repo(path)
 
 
 def _feature_repo(path: Path) -> "FeatureRepo":

@@ -24,6 +24,10 @@ class RecordError(Exception):
         self.is_newer = is_newer
         self.is_older = is_older
 
+    def fix(self, otherwise: str) -> str:
+        """Return what to do: what a newer martfeast wrote is its to use, whatever else is done."""
+        return "Use the martfeast that wrote it." if self.is_newer else otherwise
+
 
 class Record(BaseModel):
     """A JSON file: the SHA-256 of what follows, the version of the format, and the fields.

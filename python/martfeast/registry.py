@@ -60,10 +60,8 @@ def read_repos(registry_path: Path) -> dict[str, Path]:
     except FileNotFoundError:
         return {}
     except RecordError as error:
-        fix = (
-            "Use the martfeast that wrote it."
-            if error.is_newer
-            else "If the project was not moved or copied, remove it: the next write notes it anew."
+        fix = error.fix(
+            "If the project was not moved or copied, remove it: the next write notes it anew."
         )
         raise RegistryPlaceError(f"{path} cannot be used: {error}. {fix}") from None
     return {project: Path(folder) for project, folder in folders.items()}

@@ -18,6 +18,7 @@ from martfeast.datasets.record import DatasetRecord
 from martfeast.datasets.registration import last_number, register, registry_state
 from martfeast.declaration.declared import Declaration, Exposure, LabelMart
 from martfeast.declaration.project import read_project
+from martfeast.engines.duckdb import connect_in_utc
 from martfeast.files import locked
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.assess import assess
@@ -76,8 +77,7 @@ def build_dataset(
 
     store = feature_repo.store()
     registry = registry_state(store, project.declaration, exposure)
-    connection = connect(store.config) if is_own_store(store) else duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
+    connection = connect(store.config) if is_own_store(store) else connect_in_utc()
     population = Population.of(connection, mart, request)
     inputs = find_inputs(project, exposure, population, store, registry)
     population.check()

@@ -19,7 +19,7 @@ from martfeast.datasets.folder import (
 from martfeast.datasets.record import DatasetRecord
 from martfeast.declaration.declared import DIFFERENT, Exposure
 from martfeast.declaration.project import Project, read_project
-from martfeast.engines.duckdb import parquet_rows, quoted
+from martfeast.engines.duckdb import connect_in_utc, parquet_rows, quoted
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.problems import did_you_mean, refusal
 
@@ -127,8 +127,7 @@ def compare_datasets(
     folder = datasets_path(project.artifacts)
     path, record = _find(folder, before)
     exposure = project.declaration.exposures.get(record.name) if record else None
-    connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
+    connection = connect_in_utc()
     left_out: list[str] = []
     rows_before = parquet_rows(path)
     if after == SERVED:

@@ -55,8 +55,8 @@ def read_record(path: Path) -> DatasetRecord:
 
 def _refusal(path: Path, error: Exception) -> DeclarationError:
     fix = f"Remove {path.parent}; what is asked for again is built anew, with the same bytes."
-    if isinstance(error, RecordError) and error.is_newer:
-        fix = "Use the martfeast that wrote it."
+    if isinstance(error, RecordError):
+        fix = error.fix(fix)
     return refusal(
         str(path), "dataset-damaged", f"This record of a dataset cannot be used: {error}.", fix
     )

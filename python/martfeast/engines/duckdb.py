@@ -9,6 +9,13 @@ import duckdb
 from martfeast.files import replaced
 
 
+def connect_in_utc() -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB in memory whose session is in UTC, whatever the machine's zone."""
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
 def quoted(name: str) -> str:
     """Return a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

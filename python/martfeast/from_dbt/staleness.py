@@ -69,7 +69,7 @@ def find_stale(
     except (KeyError, TypeError, AttributeError):
         raise _unreadable(target_path / PARSED_FILES, "it is not as dbt 1.11 writes it") from None
     changed: dict[str, tuple[str, str]] = {}
-    if _text(project_dir / "dbt_project.yml", is_stripped=False) != project_hash:
+    if _checksum(project_dir / "dbt_project.yml", is_stripped=False) != project_hash:
         changed["dbt_project.yml"] = ("has changed since dbt last read it", "Run `dbt build`.")
     # The manifest may be another than the one that was written with that record.
     for name, file in {**read, **{name: _ReadFile(models[name], 0.0) for name in models}}.items():
@@ -88,7 +88,7 @@ def _compare(path: Path, read: _ReadFile) -> tuple[str, str] | None:
     """Return what has become of a file and what to do; None if it is as dbt read it."""
     if not path.is_file():
         return "is gone", "Run `dbt build`."
-    if read.checksum is None or _text(path) == read.checksum:
+    if read.checksum is None or _checksum(path) == read.checksum:
         return None
     if path.stat().st_mtime == read.modified_at:
         return (
@@ -141,7 +141,7 @@ def _found(project_dir: Path, project: dict[str, Any]) -> Iterator[str]:
                     yield name
 
 
-def _text(path: Path, *, is_stripped: bool = True) -> str | None:
+def _checksum(path: Path, *, is_stripped: bool = True) -> str | None:
     """Return the SHA-256 of a file's text as dbt computes it; None if it is no text."""
     try:
         text = path.read_text(encoding="utf-8")

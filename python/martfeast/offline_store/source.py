@@ -13,7 +13,7 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.file_source import FileSource
 from feast.repo_config import RepoConfig
 
-from martfeast.engines.duckdb import literal, parquet_path, quoted, timestamp
+from martfeast.engines.duckdb import connect_in_utc, literal, parquet_path, quoted, timestamp
 from martfeast.offline_store.columns import Columns, OfflineDataError, check_time, describe
 
 
@@ -26,8 +26,7 @@ def connect(config: RepoConfig) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB of its own, in UTC, with the store's settings."""
     settings = config.offline_store
     repo = Path(config.repo_path or ".")
-    connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
+    connection = connect_in_utc()
     spill = repo / (settings.spill_directory or tempfile.gettempdir())
     spill.mkdir(parents=True, exist_ok=True)
     # A folder for each connection: two that share one would take each other's files.

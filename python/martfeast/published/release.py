@@ -149,9 +149,7 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
             "published marts",
             "release-unreadable",
             f"{path} cannot be used: {error}. The versions beside it are as they were.",
-            "Run `dbt build`: it writes the file anew."
-            if not error.is_newer
-            else "Use the martfeast that wrote it.",
+            error.fix("Run `dbt build`: it writes the file anew."),
         )
         return Release()
 

@@ -98,5 +98,5 @@ def write_replays(published_path: Path, records: dict[str, ReplayRecord]) -> Non
 
 
 def _unusable(path: Path, error: RecordError) -> Problem:
-    fix = "Use the martfeast that wrote it." if error.is_newer else "Run `martfeast replay`."
+    fix = error.fix("Run `martfeast replay`.")
     return Problem("replays", "replays-unreadable", f"{path} cannot be used: {error}.", fix)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +82,12 @@ class Lineage:
     databases: dict[str, str]
     settings: dict[str, Any]
     refused: dict[str, Problem]
+
+    @cached_property
+    def namesakes(self) -> set[str]:
+        """The unique_ids of relations whose name in SQL another one has too."""
+        counts = Counter(relation.sql.lower() for relation in self.relations.values())
+        return {name for name, one in self.relations.items() if counts[one.sql.lower()] > 1}
 
     @cached_property
     def _above(self) -> dict[str, set[str]]:

@@ -1,7 +1,6 @@
 """The database in which a lineage is built again as of a cut; the warehouse is only read."""
 
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -161,13 +160,12 @@ class Scratch:
 
         """
         self.failed = dict(self._never)
-        namesakes = Counter(relation.sql.lower() for relation in self.lineage.relations.values())
         for relation in self.lineage.relations.values():
             if relation.unique_id not in wanted:
                 continue
             for name in relation.parents:  # another relation may have the name of this one
-                parent = self.lineage.relations[name]
-                if namesakes[parent.sql.lower()] > 1 and name not in self.failed:
+                if name in self.lineage.namesakes and name not in self.failed:
+                    parent = self.lineage.relations[name]
                     self._show(parent, self._cut_of(parent, cut, cut_relations))
             is_made = relation.unique_id in self.shared
             self._build(relation, self._cut_of(relation, cut, cut_relations), is_made)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from martfeast.engines.duckdb import parquet_rows, quoted, timestamp
+from martfeast.engines.duckdb import connect_in_utc, parquet_rows, quoted, timestamp
 from martfeast.files import locked
 from martfeast.offline_store.source import latest
 from martfeast.problems import DeclarationError, did_you_mean, refusal
@@ -130,9 +130,8 @@ def _read(path: Path, store: "FeatureStore") -> tuple[Materialized, str]:
         return nothing, "this is the first run"
     except RecordError as error:
         if error.is_newer:
-            fix = "Use the martfeast that wrote it."
             message = f"{path} cannot be used: {error}."
-            raise refusal("online store", "record-unreadable", message, fix) from None
+            raise refusal("online store", "record-unreadable", message, error.fix("")) from None
         return nothing, f"{path} cannot be used: {error}"
     if (record.project, record.online_store) != (nothing.project, nothing.online_store):
         return nothing, "feature_store.yaml names another project or online store than the last run"
@@ -164,8 +163,7 @@ class _ViewRun:
         self.until = datetime.now(UTC).replace(tzinfo=None)
         self.keys = [column.name for column in view.entity_columns]
         self.features = [column.name for column in view.features]
-        self.connection = duckdb.connect()
-        self.connection.execute("set TimeZone = 'UTC'")
+        self.connection = connect_in_utc()
 
     def changes(self, why: str) -> _Changes:
         """Return what to write. why: the reason if nothing is noted of the view."""

@@ -89,9 +89,10 @@ class FeatureRepo:
 
         from martfeast.registry import RegistryPlaceError, require_home
 
-        if self.registry_path is not None:
+        registry_path = self.registry_path
+        if registry_path is not None:
             try:
-                require_home(self.registry_path, self.config().project, self.path)
+                require_home(registry_path, self.config().project, self.path)
             except RegistryPlaceError as error:
                 message, _, fix = error.message.partition(" Nothing was changed. ")
                 raise refusal("registry", "registry-elsewhere", message, fix) from None
