@@ -163,6 +163,12 @@
   {% set feast = feast if feast is mapping else {} %}
   {% set label = feast.get('label') if feast.get('label') is mapping else {} %}
   {% set name = label.get('known_at') or feast.get('timestamp') %}
+  {{ return(martfeast.own_column(mart, name)) }}
+{% endmacro %}
+
+
+{# A column of a mart by its name, quoted; none where the mart has not got it: `martfeast status` reports that. #}
+{% macro own_column(mart, name) %}
   {{ return(adapter.quote(name) if name is string and name in mart.columns else none) }}
 {% endmacro %}
 
@@ -187,8 +193,7 @@
 {% macro measure_mart(mart, version) %}
   {% set columns = martfeast.published_columns(mart) | join(', ') %}
   {% set feast = martfeast.feast_meta(mart) %}
-  {% set timestamp = feast.get('timestamp') if feast is mapping else none %}
-  {% set known_at = adapter.quote(timestamp) if timestamp is string and timestamp in mart.columns else 'null' %}
+  {% set known_at = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) or 'null' %}
   {% set sql %}
     insert into martfeast_measured
     with mart_rows as (

@@ -227,13 +227,12 @@
 {% endmacro %}
 
 
-{# The mart's timestamp and entity columns, quoted. Only columns it has: `martfeast status` reports the others. #}
+{# The mart's timestamp and entity columns, quoted. #}
 {% macro sort_columns(mart) %}
   {% set names = [] %}
   {% set feast = martfeast.feast_meta(mart) %}
-  {% if feast is mapping and feast.get('timestamp') is string and feast['timestamp'] in mart.columns %}
-    {% do names.append(adapter.quote(feast['timestamp'])) %}
-  {% endif %}
+  {% set timestamp = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) %}
+  {% if timestamp %}{% do names.append(timestamp) %}{% endif %}
   {% for column in mart.columns.values() %}
     {% set column_feast = martfeast.feast_meta(column) %}
     {% if column_feast is mapping and column_feast.get('entity') %}
