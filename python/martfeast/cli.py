@@ -75,6 +75,37 @@ def main() -> None:
     """Feature views from tested dbt marts."""
 
 
+@main.command("init", short_help="Set up martfeast in a dbt project, and find its marts.")
+@project_dir_option
+@click.option("--yes", "is_agreed", is_flag=True, help="Write without asking.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+def init_command(project_dir: Path, is_agreed: bool, dry_run: bool) -> None:
+    """Set up martfeast in a dbt project: show what it would write as a diff, ask, and write it.
+
+    Then say which models could be marts, and what is missing for each. What is there already stays
+    as it is; a second time it changes nothing.
+    """
+    from martfeast.adopting.edits import write
+    from martfeast.adopting.plan import plan_setup
+    from martfeast.adopting.report import NEXT_STEPS, candidates_report, diffs, notes
+
+    plan = plan_setup(project_dir)
+    candidates = candidates_report(project_dir)  # before a file is newer than dbt's last reading
+    if plan.edits:
+        click.echo(diffs(plan) + "\n")
+    if plan.edits and not dry_run:
+        count = len(plan.edits)
+        if not is_agreed:
+            click.confirm(f"Write {count} file{'s' if count > 1 else ''}?", abort=True)
+        write(plan.edits)
+    names = ", ".join(edit.name for edit in plan.edits)
+    done = "would write" if dry_run else "wrote"
+    click.echo(f"{done} {names}" if plan.edits else "Everything is set up; nothing was changed.")
+    for part in (notes(plan), candidates, NEXT_STEPS):
+        if part:
+            click.echo(f"\n{part}")
+
+
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
 @click.argument("mart", required=False)
 @project_dir_option
