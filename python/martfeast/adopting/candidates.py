@@ -1,14 +1,14 @@
 """Models that could be marts, and what the gate would say of each if it were declared now."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import declare
-from martfeast.feature_types import ENTITY_TYPES, TIMESTAMP, feature_type
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Column, Model, feast_meta
@@ -29,8 +29,10 @@ _TIME = re.compile(r"(?:.+_)?(?:at|ts|time|timestamp|datetime|date|day)", re.IGN
 class Candidate:
     """A model that could be a mart.
 
-    why: what makes it look like one. keys: the columns that look like join keys. time: the column
-    that looks like when a row became known; None if none does.
+    model: as dbt knows it; columns and types that only the warehouse tells are added.
+    why: what makes it look like a mart. keys: the columns that look like join keys.
+    time: the column that looks like when a row became known; None if none does.
+    sole_key: a column that is unique by itself, so that nothing has a second row.
     missing: what the gate would find amiss if it were declared with these; builds and replays,
     which come after, are left out. Without a key or a time, nothing was asked.
     """
@@ -39,6 +41,7 @@ class Candidate:
     why: str
     keys: tuple[str, ...]
     time: str | None
+    sole_key: str | None
     missing: tuple[Problem, ...] = ()
 
     @property
@@ -52,17 +55,42 @@ def find_candidates(artifacts: Artifacts) -> list[Candidate]:
 
     They are tables and incremental models that are in a folder ``marts``, or that no other model
     reads. The gate itself says what is missing for each: it judges the project as if the model had
-    ``meta.feast``.
+    ``meta.feast``. Types come from the contract, or else from dbt's catalog if there is one.
     """
-    graph = artifacts.graph
-    found = [
-        Candidate(model, why, tuple(_keys(graph, model)), _time(model))
-        for model in graph.models.values()
-        for why in [_why(graph, model)]
-        if why
-    ]
+    types = _catalog_types(artifacts.target_path / "catalog.json")
+    found = []
+    for unique_id, model in artifacts.graph.models.items():
+        why = _why(artifacts.graph, model)
+        if why:
+            found.append(_candidate(artifacts.graph, _typed(model, types.get(unique_id, {})), why))
     judged = _judge(artifacts, found)
     return sorted(judged, key=lambda one: (not one.is_suitable, len(one.missing), one.model.alias))
+
+
+def entity_name(column: str) -> str:
+    """Return what the entity of a key column is best called."""
+    return re.sub(r"_(?:id|key|code|number|no)$", "", column, flags=re.IGNORECASE)
+
+
+def _catalog_types(path: Path) -> dict[str, dict[str, str]]:
+    """Return the type of each column by relation, as `dbt docs generate` found them, if it ran."""
+    try:
+        return {
+            unique_id: {name: column["type"] for name, column in node["columns"].items()}
+            for unique_id, node in json.loads(path.read_bytes())["nodes"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _typed(model: Model, types: dict[str, str]) -> Model:
+    columns = dict(model.columns)
+    names = {name.lower(): name for name in columns}
+    for name, type_ in types.items():
+        column = columns.setdefault(names.get(name.lower(), name), Column(name=name))
+        if not column.data_type:
+            columns[column.name] = column.model_copy(update={"data_type": str(type_).lower()})
+    return model.model_copy(update={"columns": columns})
 
 
 def _why(graph: Graph, model: Model) -> str:
@@ -79,27 +107,30 @@ def _why(graph: Graph, model: Model) -> str:
     return f"{what} that no other model reads"
 
 
-def _keys(graph: Graph, model: Model) -> Iterator[str]:
-    """Yield the columns that look like keys: by a test of uniqueness, or else by their name."""
-    columns = {name.lower(): name for name in model.columns}
+def _candidate(graph: Graph, model: Model, why: str) -> Candidate:
+    """Return a model with the columns that look like its keys and its time.
+
+    Keys are the columns that a test says are unique together, the time left out; or else those that
+    are named like keys. One that is unique by itself is none: nothing has a history under it.
+    """
+    unique = list(_unique_columns(graph, model))
+    sole = {columns[0] for columns in unique if len(columns) == 1}
+    grain = max(unique, key=len, default=[])
+    if len(grain) < 2:
+        grain = [name for name in model.columns if _KEY.fullmatch(name)]
+    keys = [name for name in grain if name not in sole and not _may_be_time(model.columns[name])]
+    return Candidate(model, why, tuple(keys), _time(model), next(iter(sorted(sole)), None))
+
+
+def _unique_columns(graph: Graph, model: Model) -> Iterator[list[str]]:
+    """Yield the columns that a test says are unique together, or alone."""
+    names = {name.lower(): name for name in model.columns}
     for test in graph.generic_tests_on(model.unique_id):
         generic = test.generic
         listed = generic.arguments.get(UNIQUENESS_TESTS.get(generic.name, "")) if generic else None
-        if listed:
-            names = [
-                str(name).lower() for name in (listed if isinstance(listed, list) else [listed])
-            ]
-            named = [columns[name] for name in names if name in columns]
-            keys = [name for name in named if not _may_be_time(model.columns[name])]
-            if keys and len(named) > 1:
-                yield from keys
-                return
-    yield from (name for name in model.columns if _KEY.fullmatch(name) and _may_be_key(model, name))
-
-
-def _may_be_key(model: Model, name: str) -> bool:
-    type_ = model.columns[name].data_type
-    return not type_ or feature_type(type_) in ENTITY_TYPES
+        columns = [str(one).lower() for one in (listed if isinstance(listed, list) else [listed])]
+        if set(columns) <= set(names):
+            yield [names[column] for column in columns]
 
 
 def _time(model: Model) -> str | None:
@@ -112,7 +143,7 @@ def _time(model: Model) -> str | None:
 
 def _may_be_time(column: Column) -> bool:
     if column.data_type:
-        return feature_type(column.data_type) == TIMESTAMP
+        return column.data_type.lower().startswith(("timestamp", "datetime", "date"))
     return _TIME.fullmatch(column.name) is not None
 
 
@@ -148,15 +179,10 @@ def _declared(one: Candidate) -> Model:
         name: _with_feast(column, {"entity": entity_name(name)}) if name in one.keys else column
         for name, column in one.model.columns.items()
     }
-    model = _with_feast(one.model, {"timestamp": one.time})
-    return model.model_copy(update={"columns": columns})
+    model = one.model.model_copy(update={"columns": columns})
+    return _with_feast(model, {"timestamp": one.time})
 
 
 def _with_feast(of: T, value: dict[str, object]) -> T:
     config = of.config.model_copy(update={"meta": {**of.config.meta, "feast": value}})
     return of.model_copy(update={"config": config})
-
-
-def entity_name(column: str) -> str:
-    """Return what the entity of a key column is best called."""
-    return re.sub(r"_(?:id|key|code|number|no)$", "", column, flags=re.IGNORECASE)

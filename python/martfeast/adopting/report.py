@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 
 from martfeast.adopting.candidates import Candidate, entity_name, find_candidates
 from martfeast.adopting.plan import Plan
@@ -59,31 +60,48 @@ def candidates_report(dbt_project: str | os.PathLike[str]) -> str:
 
 
 def _in_words(one: Candidate) -> str:
-    keys = ", ".join(one.keys)
+    name = one.model.alias
     if one.is_suitable:
-        head = f"{one.model.alias} could be a mart: {one.why}, with key {keys} and time {one.time}."
-        lines = [f"  [{problem.rule}] {problem.message} {problem.fix}" for problem in one.missing]
-        return "\n".join([head, *(lines or ["  Nothing is missing but meta.feast."])])
-    head = f"{one.model.alias} cannot be a mart yet: {one.why},"
+        keys = ", ".join(one.keys)
+        head = f"{name} could be a mart: {one.why}, with key {keys} and time {one.time}."
+        lines = _missing(one) or ["Nothing is missing but meta.feast."]
+    else:
+        head = f"{name} cannot be a mart yet: {one.why}."
+        lines = list(_why_not(one))
+    return "\n".join([head, *(f"  {line}" for line in lines)])
+
+
+def _missing(one: Candidate) -> list[str]:
+    """Return what the gate finds amiss; what is amiss in many columns on one line."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for problem in one.missing:
+        said = columns.setdefault((problem.rule, f"{problem.message} {problem.fix}"), [])
+        said.append(problem.subject.removeprefix(one.model.alias).removeprefix("."))
+    return [
+        f"[{rule}] {', '.join(names) + ': ' if any(names) else ''}{text}"
+        for (rule, text), names in columns.items()
+    ]
+
+
+def _why_not(one: Candidate) -> Iterator[str]:
     if not one.model.columns:
-        return f"{head} and no column of it is described. Describe its columns in its YAML."
-    lines = []
-    if not one.keys:
-        lines.append("  No described column looks like a key, such as customer_id.")
-    if not one.time:
-        lines.append(
-            "  No described column looks like the time when a row became known, such as known_at."
-            " A row that is overwritten has no past: give the model a row for every change."
+        yield "No column of it is known. Describe them in its YAML, or run `dbt docs generate`."
+    elif not one.keys and one.sole_key:
+        yield (
+            f"{one.sole_key} is unique, so there is one row for each, and a row that is overwritten"
+            " has no past. Make a model with a row for every change, and the time of it."
         )
-    return "\n".join([f"{head} and this is missing:", *lines])
+    elif not one.keys:
+        yield "No known column looks like a key, such as customer_id."
+    if one.model.columns and not one.time:
+        yield "No known column looks like the time when a row became known, such as known_at."
 
 
 def _example(one: Candidate) -> str:
     """Return a candidate's YAML as it would have to be, as far as it can be known."""
     model = one.model
     lines = [
-        f"As a mart, {model.alias} would look like this in its YAML"
-        f" ({_file(one)}); # marks what to check:",
+        f"As a mart, {model.alias} would look like this in {_file(one)}; # marks what to check:",
         "",
         "models:",
         f"  - name: {model.name}",
@@ -120,7 +138,9 @@ def _example(one: Candidate) -> str:
 
 def _file(one: Candidate) -> str:
     patch = one.model.written.patch_path
-    return patch.split("://", 1)[1] if patch else one.model.written.original_file_path
+    if patch:
+        return patch.split("://", 1)[1]
+    return f"a YAML file beside {one.model.written.original_file_path}"
 
 
 def _text(text: str) -> str:
