@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from martfeast.cli import main
 
-COMMANDS = ("status", "prune", "replay", "dataset", "drift")
+COMMANDS = ("init", "status", "prune", "replay", "dataset", "drift")
 HEAVY = {"feast", "duckdb", "pandas", "numpy", "pyarrow", "dbt", "scipy", "jinja2", "pydantic"}
 
 

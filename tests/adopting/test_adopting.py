@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, Library
+from martfeast.datasets.record import DatasetRecord
 
 PAGE = (REPOSITORY / "docs/adopting.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -45,8 +46,16 @@ def test_the_way_of_the_docs_ends_in_a_card(tmp_path):
         else:
             name = re.match(r"(?:#|--) (\S+)\n", text)[1]
             (shop.path / name).write_text(text)
-    said = dict((" ".join(line), output) for line, output in ran)
+    said = {" ".join(line): output for line, output in ran}
     assert "customer_payments could be a mart: a table under marts/" in said["martfeast init"]
+    assert "data_type: integer" in said["martfeast init"]  # which dbt's catalog tells
     assert "customers cannot be a mart yet" in said["martfeast init"]
-    card = shop.path / "data/datasets/late_payment/0001/card.html"
-    assert "is_paid_late" in card.read_text()
+    dataset = shop.path / "data/datasets/late_payment/0001"
+    assert "Late payment, version 1" in (dataset / "card.html").read_text()
+    record = DatasetRecord.read(dataset / "dataset.json")
+    assert [step.rows for step in record.steps][-1] == 514  # payments, each of an order
+    assert init_again(shop) == "Everything is set up; nothing was changed."
+
+
+def init_again(shop: Library) -> str:
+    return shop.martfeast("init", "--yes", cwd=shop.path).stdout.splitlines()[0]
