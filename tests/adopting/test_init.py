@@ -78,9 +78,9 @@ def test_it_writes_what_a_project_lacks_once(bare):
     assert after["dbt_project.yml"].startswith("name: bare  # ours\nvars:\n  martfeast:\n")
     assert yaml.safe_load(after["feature_repo/feature_store.yaml"])["project"] == "bare"
     assert after[".gitignore"].splitlines() == [
+        "/feature_repo/data/",
         "/data/published/",
         "/data/datasets/",
-        "/feature_repo/data/",
     ]
     stood = contents(bare)
     again = init(bare, "--yes")
@@ -163,13 +163,25 @@ def test_the_package_is_named_relatively_within_one_repository(bare, monkeypatch
     assert listed == [{"local": "../.venv/lib/martfeast/dbt_package"}]
 
 
-def test_what_is_set_already_stays_and_what_it_generates_is_ignored(bare):
-    project = "name: bare\nvars:\n  martfeast: {published_path: out/marts}\n"
+@pytest.mark.parametrize(
+    ("settings", "ignored"),
+    [
+        ("{published_path: out/marts}", ["/out/marts/", "/out/datasets/"]),
+        ("{published_path: out/marts, datasets_path: sets}", ["/out/marts/", "/sets/"]),
+        ("{published_path: /elsewhere/marts}", []),
+        ("{published_path: ../marts}", []),
+        ("{published_path: {a: a/marts, b: a/b}}", ["/a/marts/", "/a/datasets/", "/a/b/"]),
+        ("{keep_releases: 3}", ["/data/published/", "/data/datasets/"]),
+        ("", ["/data/published/", "/data/datasets/"]),
+    ],
+)
+def test_what_is_set_already_stays_and_what_it_generates_is_ignored(bare, settings, ignored):
+    project = f"name: bare\nvars:\n  martfeast: {settings}\n"
     (bare / "dbt_project.yml").write_text(project)
-    (bare / ".gitignore").write_text("feature_repo/data")
+    (bare / ".gitignore").write_text("feature_repo")
     init(bare, "--yes")
     assert (bare / "dbt_project.yml").read_text() == project
-    assert (bare / ".gitignore").read_text() == "feature_repo/data\n/out/marts/\n/out/datasets/\n"
+    assert (bare / ".gitignore").read_text().split() == ["feature_repo", *ignored]
 
 
 def test_a_feature_repo_that_is_there_stays_and_what_differs_is_said(bare):

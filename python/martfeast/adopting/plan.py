@@ -185,15 +185,18 @@ class _Planner:
     def _ignore_what_is_generated(self) -> None:
         settings = (self.project.get("vars") or {}).get(DBT_PACKAGE)
         settings = settings if isinstance(settings, dict) else {}
-        published = PurePosixPath(str(settings.get("published_path") or DEFAULT_PUBLISHED_PATH))
-        datasets = settings.get("datasets_path") or published.parent / "datasets"
+        published = settings.get("published_path") or DEFAULT_PUBLISHED_PATH
+        by_target = published.values() if isinstance(published, dict) else [published]
+        wanted = [PurePosixPath("feature_repo/data")]
+        for path in map(PurePosixPath, map(str, by_target)):
+            datasets = settings.get("datasets_path") or path.parent / "datasets"
+            wanted += [path, PurePosixPath(str(datasets))]
         text = read_text(self.project_dir, ".gitignore")
         newline = "\r\n" if "\r\n" in (text or "") else "\n"
         lines = {line.strip().strip("/") for line in (text or "").splitlines()}
-        wanted = [published, PurePosixPath(str(datasets)), PurePosixPath("feature_repo/data")]
         new = [
             f"/{path}/{newline}"
-            for path in wanted
+            for path in dict.fromkeys(wanted)
             if not path.is_absolute()
             and ".." not in path.parts
             and not lines & {str(path), *map(str, path.parents)}
