@@ -70,9 +70,13 @@ class Library:
     python_path: ClassVar[str] = str(REPOSITORY / "python")
 
     def copy_to(self, path: Path) -> "Library":
-        """Copy with times of change kept, because staleness is judged by them."""
+        """Copy; a registry belongs to the copy then."""
         shutil.copytree(self.path, path, symlinks=True)
-        return Library(path)
+        copy = Library(path)
+        if copy.registry.exists():
+            result = copy.martfeast("reroot", cwd=path)
+            assert result.returncode == 0, result.stderr
+        return copy
 
     def dbt(self, *arguments: str) -> Result:
         return self.run("dbt", *arguments, "--no-use-colors")
@@ -101,13 +105,13 @@ class Library:
         from feast import FeatureStore
 
         with self.inside(self.path), redirected():
-            objects = feast_objects(read_declaration(self.path)).values()
-            FeatureStore(str(self.path / "feature_repo")).apply(list(objects))
+            objects: list[Any] = [*feast_objects(read_declaration(self.path)).values()]
+            FeatureStore(str(self.path / "feature_repo")).apply(objects)
 
-    def lower(self, criterion: str) -> None:
-        """Lower a criterion to a warning, where a test is about something else."""
+    def lower(self, *criteria: str) -> None:
+        """Lower criteria to warnings, where a test is about something else."""
         published = "    published_path: out/published"
-        setting = f"\n    criteria: {{{criterion}: warn}}"
+        setting = f"\n    criteria: {{{', '.join(f'{name}: warn' for name in criteria)}}}"
         if setting not in (self.path / "dbt_project.yml").read_text():
             self.replace_in("dbt_project.yml", published, published + setting)
 
@@ -188,13 +192,11 @@ class Library:
         edit(manifest)
         path.write_text(json.dumps(manifest))
 
-    def replace_in(self, file: str, old: str, new: str, *, keep_time: bool = False) -> None:
+    def replace_in(self, file: str, old: str, new: str) -> None:
         path = self.path / file
-        text, status = path.read_text(), path.stat()
+        text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
-        if keep_time:
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 Build = Callable[[Path], None]

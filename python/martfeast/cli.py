@@ -2,39 +2,26 @@
 
 import json
 import math
-from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from martfeast.options import (
+    IF_THERE,
+    MOMENT,
+    dbt_options,
+    feature_repo_option,
+    json_option,
+    json_with_progress_option,
+)
+
 if TYPE_CHECKING:
+    from martfeast.from_dbt.dbt_project import DbtProject
     from martfeast.gate.assess import Assessment
     from martfeast.to_feast.repository import FeatureRepo
-
-Command = TypeVar("Command", bound=Callable[..., None])
-IF_THERE = "feature_repo in the project, if there"
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
-project_dir_option = click.option(
-    "--project-dir",
-    type=click.Path(path_type=Path),
-    default=".",
-    show_default=True,
-    help="The folder with dbt_project.yml.",
-)
-json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-json_with_progress_option = click.option(
-    "--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr."
-)
-
-
-def feature_repo_option(
-    what: str, default: str = "feature_repo in the project"
-) -> Callable[[Command], Command]:
-    """Return the option --feature-repo, saying what the command takes it for."""
-    help_ = f"{what}  [default: {default}]"
-    return click.option("--feature-repo", type=click.Path(path_type=Path), help=help_)
 
 
 class Refusing(click.Group):
@@ -76,50 +63,38 @@ def main() -> None:
 
 
 @main.command("init", short_help="Set up martfeast in a dbt project, and find its marts.")
-@project_dir_option
+@dbt_options
 @click.option("--yes", "is_agreed", is_flag=True, help="Write without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
-def init_command(project_dir: Path, is_agreed: bool, dry_run: bool) -> None:
+def init_command(project: "DbtProject", is_agreed: bool, dry_run: bool) -> None:
     """Set up martfeast in a dbt project: show what it would write as a diff, ask, and write it.
 
     Then say which models could be marts, and what is missing for each. What is there already stays
     as it is; a second time it changes nothing.
     """
-    from martfeast.adopting.edits import write
-    from martfeast.adopting.plan import plan_setup
-    from martfeast.adopting.report import NEXT_STEPS, candidates_report, diffs, notes
+    from martfeast.adopting.adopt import adopt
 
-    plan = plan_setup(project_dir)
-    candidates = candidates_report(project_dir)  # before a file is newer than dbt's last reading
-    if plan.edits:
-        click.echo(diffs(plan) + "\n")
-    if plan.edits and not dry_run:
-        count = len(plan.edits)
-        if not is_agreed:
-            click.confirm(f"Write {count} file{'s' if count > 1 else ''}?", abort=True)
-        write(plan.edits)
-    names = ", ".join(edit.name for edit in plan.edits)
-    done = "would write" if dry_run else "wrote"
-    click.echo(f"{done} {names}" if plan.edits else "Everything is set up; nothing was changed.")
-    for part in (notes(plan), candidates, NEXT_STEPS):
-        if part:
-            click.echo(f"\n{part}")
+    adopt(project, is_agreed, dry_run)
 
 
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
 @click.argument("mart", required=False)
-@project_dir_option
+@dbt_options
 @feature_repo_option("The folder with feature_store.yaml.", IF_THERE)
 @json_option
-def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_json: bool) -> None:
+def status(
+    mart: str | None, project: "DbtProject", feature_repo: Path | None, is_json: bool
+) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
     Exits with 0 if it would pass, and with 1 if not.
     """
-    from martfeast.gate.report import as_json, mart_report, project_report
+    from martfeast.declaration.declared import FeatureMart
+    from martfeast.gate.report import as_json, mart_report, project_report, wrapped
     from martfeast.problems import did_you_mean
+    from martfeast.to_feast.materialized import behind
 
-    assessment = _assess(project_dir, feature_repo)
+    assessment = _assess(project, feature_repo)
     readiness = assessment.readiness
     if mart is not None:
         readiness = [one for one in readiness if one.mart.name == mart]
@@ -127,17 +102,21 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
             names = [one.mart.name for one in assessment.readiness]
             advice = did_you_mean(mart, names, f"Marts are: {', '.join(names) or 'none'}.")
             raise click.ClickException(f"There is no mart '{mart}'. {advice}")
+    late = behind(
+        (feature_repo or project.folder / "feature_repo").resolve(),
+        [one.mart for one in readiness if isinstance(one.mart, FeatureMart)],
+    )
     if is_json:
-        click.echo(json.dumps(as_json(assessment, readiness), indent=2))
-    elif mart is not None:
-        click.echo(mart_report(readiness[0]))
+        found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
+        click.echo(json.dumps(found, indent=2))
     else:
-        click.echo(project_report(assessment))
+        report = project_report(assessment) if mart is None else mart_report(readiness[0])
+        click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(1 if assessment.refusals else 0)
 
 
 @main.command("prune", short_help="Remove published versions that nothing needs.")
-@project_dir_option
+@dbt_options
 @click.option(
     "--feature-repo",
     "feature_repos",
@@ -147,7 +126,7 @@ def status(mart: str | None, project_dir: Path, feature_repo: Path | None, is_js
     "  [default: feature_repo in the project]",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: bool) -> None:
+def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_run: bool) -> None:
     """Remove published versions that neither a recent release nor a Feast registry needs.
 
     How many releases are recent is the dbt variable `keep_releases` of martfeast, 10 unless set.
@@ -155,13 +134,13 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     from martfeast.from_dbt.artifacts import read_settings
     from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
 
-    published_path, settings = read_settings(project_dir)
+    published_path, settings = read_settings(project)
     kept = settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
     if isinstance(kept, bool) or not isinstance(kept, int) or kept < 1:
         raise click.ClickException(
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )
-    repos = [_feature_repo(repo) for repo in feature_repos or (project_dir / "feature_repo",)]
+    repos = [_feature_repo(repo) for repo in feature_repos or (project.folder / "feature_repo",)]
     texts = [repo.registry_text() for repo in repos]
     try:
         pruned = prune(published_path, kept, texts, dry_run)
@@ -175,8 +154,46 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
     )
 
 
+@main.command("materialize", short_help="Write to the online store what changed in the marts.")
+@click.argument("views", nargs=-1)
+@dbt_options
+@feature_repo_option("Whose online store to write to.")
+def materialize_command(
+    views: tuple[str, ...], project: "DbtProject", feature_repo: Path | None
+) -> None:
+    """Write to the online store what changed since the versions it was given last.
+
+    Of all feature views, or of VIEWS: rows that are new or corrected, whatever their date, and
+    nulls for keys that are gone, up to the versions that are applied.
+    """
+    from martfeast.to_feast.materialize import materialize
+
+    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    materialize(repo, views, say=click.echo)
+
+
+@main.command("reroot", short_help="Let a registry that was moved or copied belong here.")
+@dbt_options
+@feature_repo_option("The folder with feature_store.yaml.")
+def reroot_command(project: "DbtProject", feature_repo: Path | None) -> None:
+    """Rewrite the paths in a feature repo's registry to where the project is now.
+
+    For a project that was moved or copied with its registry. The original of a copy stays as it is.
+    """
+    from martfeast.to_feast.reroot import reroot
+
+    repo = _feature_repo(feature_repo or project.folder / "feature_repo")
+    done = reroot(project.folder, repo)
+    if done.old is None:
+        click.echo(f"the registry of {repo.path} belongs here; nothing to do")
+        return
+    for path in done.missing:
+        click.echo(f"martfeast: a saved dataset is not here: {path}", err=True)
+    click.echo(f"rewrote {done.path_count} paths from {done.old} to {done.new}")
+
+
 @main.command("replay", short_help="Build the marts as of past moments: none knew the future.")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Whose offline store to check too.", IF_THERE)
 @click.option("--select", "names", multiple=True, metavar="MART", help="Only this mart.")
 @click.option(
@@ -195,7 +212,7 @@ def prune_command(project_dir: Path, feature_repos: tuple[Path, ...], dry_run: b
 )
 @json_with_progress_option
 def replay_command(
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     names: tuple[str, ...],
     cut_count: int | None,
@@ -210,8 +227,8 @@ def replay_command(
     from martfeast.replay.project import replay_project
 
     replayed = replay_project(
-        project_dir,
-        feature_repo=_feature_repo_if_there(project_dir, feature_repo),
+        project,
+        feature_repo=_feature_repo_if_there(project.folder, feature_repo),
         names=names,
         cut_count=cut_count,
         at=moments,
@@ -223,7 +240,7 @@ def replay_command(
 
 @main.command("dataset", short_help="Build a training set, measured, with a card.")
 @click.argument("exposure")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Where the exposure is applied.")
 @click.option("--from", "start", type=MOMENT, help="Rows asked from this moment (UTC) on.")
 @click.option("--until", "end", type=MOMENT, help="Rows asked before this moment (UTC).")
@@ -248,7 +265,7 @@ def replay_command(
 @json_with_progress_option
 def dataset_command(
     exposure: str,
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     is_json: bool,
     unlabelled: str,
@@ -260,8 +277,8 @@ def dataset_command(
     from martfeast.datasets.report import dataset_report
 
     dataset = build_dataset(
-        project_dir,
-        _feature_repo(feature_repo or project_dir / "feature_repo"),
+        project,
+        _feature_repo(feature_repo or project.folder / "feature_repo"),
         exposure,
         Request(**moments, keeps_unlabelled=unlabelled == "keep"),
         say=lambda line: click.echo(line, err=True),
@@ -275,7 +292,7 @@ def dataset_command(
 @main.command("drift", short_help="Measure how far columns moved from a training set.")
 @click.argument("before")
 @click.argument("after", default="served")
-@project_dir_option
+@dbt_options
 @feature_repo_option("Whose online store serves.")
 @click.option(
     "--threshold",
@@ -288,7 +305,7 @@ def dataset_command(
 def drift_command(
     before: str,
     after: str,
-    project_dir: Path,
+    project: "DbtProject",
     feature_repo: Path | None,
     thresholds: tuple[str, ...],
     is_json: bool,
@@ -302,10 +319,10 @@ def drift_command(
     from martfeast.datasets.drift_report import SERVED, compare_datasets
     from martfeast.problems import DeclarationError
 
-    repo = feature_repo or project_dir / "feature_repo"
+    repo = feature_repo or project.folder / "feature_repo"
     try:
         report = compare_datasets(
-            project_dir,
+            project,
             _feature_repo(repo) if after == SERVED else None,
             before,
             after,
@@ -332,13 +349,13 @@ def _threshold(text: str) -> tuple[str, float]:
     return column, value
 
 
-def _assess(project_dir: Path, feature_repo: Path | None) -> "Assessment":
+def _assess(project: "DbtProject", feature_repo: Path | None) -> "Assessment":
     from martfeast.declaration.project import read_project
     from martfeast.gate.assess import assess
 
-    project = read_project(project_dir)
-    repo = _feature_repo_if_there(project_dir, feature_repo)
-    return assess(project, repo.read_registered() if repo else None)
+    read = read_project(project)
+    repo = _feature_repo_if_there(project.folder, feature_repo)
+    return assess(read, repo.read_registered() if repo else None)
 
 
 def _feature_repo_if_there(project_dir: Path, named: Path | None) -> "FeatureRepo | None":

@@ -44,7 +44,7 @@ def test_the_way_of_the_docs_ends_in_a_card(tmp_path):
                 assert result.returncode == 0, f"{line}\n{result.stdout}{result.stderr}"
                 ran.append((line[:2], result.stdout))
         else:
-            name = re.match(r"(?:#|--) (\S+)\n", text)[1]
+            name = text.split("\n", 1)[0].split()[1]
             (shop.path / name).write_text(text)
     said = {" ".join(line): output for line, output in ran}
     assert "customer_payments could be a mart: a table under marts/" in said["martfeast init"]

@@ -1,11 +1,11 @@
 """What is added to YAML text reads as it should, and all else is byte for byte what it was."""
 
 import pytest
-from martfeast.adopting.yaml_text import YamlTextError, added, with_value
+from martfeast.adopting.yaml_text import Entry, YamlTextError, added, with_value
 
-ITEM = [{"local": "a b"}]
-VARS = {"martfeast": {"published_path": "out"}}
-CASES = {
+ITEM: Entry = [{"local": "a b"}]
+VARS: Entry = {"martfeast": {"published_path": "out"}}
+CASES: dict[str, tuple[str, tuple[str, ...], Entry, str]] = {
     "an empty text": ("", ("packages",), ITEM, "packages:\n  - local: a b\n"),
     "comments only": (
         "# ours\n",

@@ -6,6 +6,7 @@ import json
 import math
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import mlcroissant as mlc
 import pandas
@@ -17,7 +18,7 @@ from martfeast.datasets.card import page as html_page
 from martfeast.datasets.card.wording import duration, index, moment, number, percent
 from martfeast.datasets.record import DatasetRecord
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = [
@@ -492,6 +493,10 @@ def show(browser: Browser, tmp_path):
     """Open a record's page without a network, and fail on all that it should not do."""
     contexts, troubles, requests = [], [], []
 
+    def dismiss(dialog: Dialog) -> None:
+        troubles.append(dialog.message)
+        dialog.dismiss()
+
     def opened(record, size="phone", scheme="light") -> Page:
         file = tmp_path / "card.html"
         file.write_text(card_html(record))
@@ -503,7 +508,7 @@ def show(browser: Browser, tmp_path):
         page = context.new_page()
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.on("request", lambda request: requests.append(request.url))
         page.goto(file.as_uri())
         assert requests == [file.as_uri()]
@@ -547,7 +552,8 @@ def test_the_page_shows_every_section_without_scrolling_sideways(show, tmp_path,
     screenshot = tmp_path / f"{size}_{scheme}.png"
     page.screenshot(path=screenshot, full_page=True)
     picture = Image.open(screenshot).convert("RGB")
-    colours = sorted(picture.getcolors(1 << 24), reverse=True)
+    counted = cast("list[tuple[int, tuple[int, ...]]]", picture.getcolors(1 << 24))
+    colours = sorted(counted, reverse=True)
     assert len(colours) > 100
     paper = colours[0][1]
     assert (sum(paper) > 600) == (scheme == "light")
@@ -722,14 +728,14 @@ def test_croissant_tells_what_was_measured():
 
 
 def test_mlcroissant_reads_the_rows(tmp_path):
-    moments = [datetime(2013, 1, 1, 5, 30), datetime(2013, 12, 31, 23, 59, 59), None]
+    moments = [datetime(2013, 1, 1, 5, 30), datetime(2013, 12, 31, 23, 59, 59)]
     values = {
         "a name/with é": ("varchar", ["x", "é", None]),
         "count": ("bigint", [1, -2, None]),
         "small": ("integer", [1, 2, 3]),
         "share": ("double", [0.5, -1.25, None]),
         "is_late": ("boolean", [True, False, None]),
-        "known_at": ("timestamp", moments),
+        "known_at": ("timestamp", [*moments, None]),
         "codes": ("varchar[]", [["a", "b"], [], None]),
         "shares": ("double[]", [[0.5], [1.5, 2.5], None]),
     }

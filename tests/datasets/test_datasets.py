@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 def apply(library) -> None:
-    """Build and apply what a test has changed; the replay of it is another room's business."""
-    library.lower("replayed")
+    """Build and apply what a test has changed; whether it may be is another room's business."""
+    library.lower("replayed", "history_unchanged")
     built = library.dbt("build")
     assert built.returncode == 0, built.stdout
     library.apply()
@@ -90,6 +90,72 @@ def test_rows_labels_and_features_as_they_were_known(applied, store):
         (3, {"not_returned": 1}),
     ]
     assert record["file"]["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("store", "name", "config"),
+    [
+        (STORES[0], "loan_id", "{}"),
+        (STORES[1], "order", "{}"),  # a word of SQL's own
+        (STORES[1], "loan_id", "{meta: {feast: {entity: loan}}}"),  # of no feature view
+    ],
+)
+def test_a_label_mart_whose_rows_have_a_key_of_their_own(library, store, name, config):
+    """Two loans of one member, title and moment: two rows, through replay, dataset and drift."""
+    library.replace_in("feature_repo/feature_store.yaml", f"type: {STORES[1]}", f"type: {store}")
+    with (library.path / "seeds/loan_events.csv").open("a") as seed:
+        seed.write("104,2,north,11,2026-03-04 09:00:00,2026-03-18 00:00:00,2026-03-19 00:00:00\n")
+    key = f'cast(loans.loan_id as bigint) as "{name}"'
+    library.replace_in(LABEL_SQL, "select\n", f"select\n    {key},\n")
+    library.replace_in(
+        YAML,
+        """    data_tests:
+      - martfeast.unique_grain:
+          arguments: {columns: [member_id, title_id, predicted_at]}
+    columns:
+""",
+        f"""    data_tests:
+      - martfeast.unique_grain:
+          arguments: {{columns: [{name}, predicted_at]}}
+    columns:
+      - name: {name}
+        quote: true
+        data_type: bigint
+        description: The loan's number.
+        config: {config}
+        data_tests: [unique, not_null]
+""",
+    )
+    library.replace_in(
+        YAML,
+        "          - martfeast.label_coverage:",
+        "          - martfeast.label_consistency:\n"
+        f"              arguments: {{to: ref('{LABELS}'), keys: [{name}], reported: is_overdue}}\n"
+        "          - martfeast.label_coverage:",
+    )
+    library.lower("history_unchanged")
+    built = library.dbt("build")
+    assert built.returncode == 0, built.stdout
+    library.replay()
+    applied = library.feast("apply")
+    assert applied.returncode == 0, applied.stderr
+    record = dataset(library)
+    found = rows(library, 1, f'"{name}", member_id, title_id, is_overdue, copies_free')
+    assert found[1:] == [
+        (101, 1, 10, True, 1),
+        (102, 2, 11, False, 7),
+        (104, 2, 11, True, 7),
+    ]
+    roles = {column["name"]: column["role"] for column in record["columns"]}
+    assert roles[name] == ("key" if config == "{}" else "entity")
+    changed = dataset(library, "--unlabelled", "keep")["changes"]
+    assert "1 rows are new" in changed
+    assert not any("has changed in" in change for change in changed), "rows are told apart"
+
+    materialized = library.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    assert materialized.returncode == 0, materialized.stderr
+    drift = library.martfeast("drift", SERVICE, "served", "--json", cwd=library.path)
+    assert json.loads(drift.stdout)["rows"] == [5, 5]
 
 
 def test_rows_without_a_label_are_kept_and_marked_if_asked(applied):
@@ -219,6 +285,7 @@ def test_a_changed_input_gives_a_new_version_and_says_what_changed(applied):
         "103,2,south,10,2026-03-08 23:59:59,2026-03-22 00:00:00,2026-03-21 08:00:00",
     )
     applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
+    applied.lower("history_unchanged")
     assert applied.dbt("build").returncode == 0
     applied.apply()
     record = dataset(applied)
@@ -258,6 +325,7 @@ def test_two_at_once_build_it_once(applied):
 
 def test_labels_and_features_are_of_one_build(applied):
     applied.replace_in("seeds/shelf_checks.csv", "2026-03-02 08:00:00,1,", "2026-03-02 08:00:00,2,")
+    applied.lower("history_unchanged")
     applied.dbt("build")
     said = refusal(applied, SERVICE)
     assert f"{TITLES}  [not-applied]" in said
@@ -593,6 +661,25 @@ def test_drift_is_measured_against_declared_thresholds(applied):
         "loan_count_30d",
         "overdue_share_30d",
     ]
+
+
+def test_drift_asks_for_no_key_of_a_view_that_is_not_served(applied):
+    """Feast gives no answer for such a key."""
+    applied.replace_in(YAML, "          online: true\n", "          online: false\n")
+    applied.dbt("parse")
+    applied.apply()
+    dataset(applied)
+    applied.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    answer = applied.martfeast("drift", SERVICE, "served", "--json", cwd=applied.path)
+    report = json.loads(answer.stdout)
+    assert f"not served online: {TITLES}" in report["left_out"]
+    assert report["rows"] == [3, 4]
+    applied.replace_in(YAML, "          ttl: 7 days\n", "          online: false\n")
+    applied.dbt("parse")
+    applied.apply()
+    refused = applied.martfeast("drift", SERVICE, "served", cwd=applied.path)
+    assert refused.returncode == 2
+    assert "None of its features is served online." in refused.stderr
 
 
 def test_drift_against_what_is_served(applied):

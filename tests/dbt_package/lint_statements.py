@@ -18,6 +18,7 @@ from typing import Any
 
 from dbt.cli.main import dbtRunner
 from sqlfluff.core import FluffConfig, Linter
+from sqlfluff.core.types import ConfigMappingType
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGE = CHECKOUT / "python/martfeast/dbt_package"
@@ -113,7 +114,7 @@ def parts(statement: str) -> list[str]:
 
 
 def problems_in(text: str, who: str, *, excluded: str) -> list[str]:
-    overrides = {"templater": "raw", "exclude_rules": excluded}
+    overrides: ConfigMappingType = {"templater": "raw", "exclude_rules": excluded}
     config = FluffConfig.from_path(str(CHECKOUT), overrides=overrides)
     lines = text.splitlines()
     return [

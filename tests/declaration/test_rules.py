@@ -60,7 +60,7 @@ def service(manifest: Json) -> Json:
     return exposure(manifest)["config"]["meta"]["feast"]
 
 
-def set_type(name: str, column_name: str, data_type: str) -> Callable[[Json], object]:
+def set_type(name: str, column_name: str, data_type: str | None) -> Callable[[Json], object]:
     return lambda m: column(m, name, column_name).update(data_type=data_type)
 
 
@@ -79,6 +79,12 @@ def rename(name: str, old: str, new: str) -> Callable[[Json], None]:
 def without_feast(node: Json) -> None:
     node["config"]["meta"].pop("feast")
     node["meta"].pop("feast", None)
+
+
+def without_labels(manifest: Json) -> None:
+    """Take the exposures out, and what makes the labels a mart."""
+    manifest["exposures"].clear()
+    without_feast(model(manifest, LABELS))
 
 
 def without_marts(manifest: Json) -> None:
@@ -287,7 +293,7 @@ MARTS = [
         [("not-a-model", "member_days")],
     ),
     (
-        lambda m: [m["exposures"].clear(), without_feast(model(m, LABELS))],
+        without_labels,
         [
             ("mart-not-declared", f"{LABELS}.member_id"),
             ("mart-not-declared", f"{LABELS}.branch_code"),

@@ -14,7 +14,9 @@ pytest-asyncio, pytest-env, pytest-lazy-fixtures)::
 """
 
 from martfeast.offline_store import DuckDBAsofOfflineStoreConfig
-from tests.universal.feature_repos.universal.data_sources.file import FileDataSourceCreator
+from tests.universal.feature_repos.universal.data_sources.file import (  # type: ignore[import-not-found]
+    FileDataSourceCreator,
+)
 
 
 class AsofDataSourceCreator(FileDataSourceCreator):  # type: ignore[misc]

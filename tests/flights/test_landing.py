@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -118,9 +119,9 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def check_complete(to: Path) -> dict[str, object]:
+def check_complete(to: Path) -> dict[str, Any]:
     """Check that the current landing is whole, by other means than the landing's; its record."""
-    record: dict[str, object] = json.loads((to / "current" / "landing.json").read_text())
+    record: dict[str, Any] = json.loads((to / "current" / "landing.json").read_text())
     scale = record["scale"]
     assert isinstance(scale, int)
     for table, rows in SMALL_ROWS.items():
@@ -220,9 +221,9 @@ def test_weather_time_hour_is_utc_at_clock_changes(year: Landing) -> None:
 
 
 def test_landing_json_says_what_is_on_disk(year: Landing) -> None:
-    [record] = (
-        duckdb.sql(f"FROM read_json('{year.folder / 'landing.json'}')").to_df().to_dict("records")
-    )
+    found = duckdb.sql(f"FROM read_json('{year.folder / 'landing.json'}')")
+    assert found is not None
+    [record] = found.to_df().to_dict("records")
     assert list(record) == [
         *("package", "package_version", "scale", "fingerprint", "loaded_at", "files")
     ]

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pandas as pd
+from martfeast.datasets.record import DatasetRecord
 from nyc_flights.training import count_missing_labels, read_training_set
 
 TEST_FROM = datetime(2013, 10, 1)
@@ -43,10 +45,11 @@ def test_missing_labels_are_counted_and_bound_the_late_share(tmp_path):
         ("is_aircraft_known", "false"): (1, 0, 1, 0, 1),
         ("is_aircraft_known", "true"): (3, 1, 0, 0, 0),
     }
-    united = by_level.loc["carrier_code", "UA"]
+    united: Any = by_level.loc["carrier_code", "UA"]
+    unknown: Any = by_level.loc["is_aircraft_known", "false"]
     assert (united["missing_share"], united["late_share"]) == (0.5, 0.5)
     assert (united["late_share_low"], united["late_share_high"]) == (0.25, 0.75)
-    assert pd.isna(by_level.loc["is_aircraft_known", "false"]["late_share"])
+    assert pd.isna(unknown["late_share"])
 
 
 def test_the_training_set_has_the_groups_under_the_names_of_the_counts(tmp_path):
@@ -69,7 +72,7 @@ def test_the_training_set_has_the_groups_under_the_names_of_the_counts(tmp_path)
             SimpleNamespace(name="split", role="split"),
         ],
     )
-    training_set = read_training_set(tmp_path, record)
+    training_set = read_training_set(tmp_path, cast(DatasetRecord, record))
     assert training_set.groups["is_aircraft_known"].tolist() == ["true", "false"]
     assert training_set.is_train.tolist() == [True, False]
     assert training_set.labels.tolist() == [1, 1]

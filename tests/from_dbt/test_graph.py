@@ -19,7 +19,7 @@ from martfeast.published.release import Release
 
 Json = dict[str, Any]
 SECTIONS = ("nodes", "sources", "macros", "exposures", "groups", "unit_tests")
-NOTHINGS = [None, 7, "text", [], {}]
+NOTHINGS: list[Any] = [None, 7, "text", [], {}]
 
 
 def one_of_each(manifest: Json) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from martfeast.declaration.project import declare
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.graph import parse_graph
+from martfeast.gate.criterion import Finding
 from martfeast.gate.evidence import Evidence, Registered
 from martfeast.gate.judge import judge
 from martfeast.problems import ProblemLog
@@ -101,6 +102,9 @@ class Made:
                 "replayed_at": "2026-03-31 00:00:00",
                 "asked": 24,
                 "cuts": 24,
+                "enough": 24,
+                "known_from": "2026-03-01 00:00:00",
+                "known_until": "2026-03-31 00:00:00",
                 "compared": 100,
                 "withheld": 100,
                 "failure": "",
@@ -113,6 +117,13 @@ class Made:
 
     def judge(self) -> dict[tuple[str, str], str]:
         """Return what is said, by mart and criterion, of those that do not pass."""
+        return {
+            name: " ".join(finding.message for finding in findings)
+            for name, findings in self.findings().items()
+        }
+
+    def findings(self) -> dict[tuple[str, str], list[Finding]]:
+        """Return the findings, by mart and criterion, of those that do not pass."""
         release = {"release_number": 1, "marts": list(self.verdicts.values())}
         project = declare(self.read(), Release.model_validate(release), ProblemLog())
         replays = {
@@ -121,7 +132,7 @@ class Made:
         }
         evidence = Evidence(project, replays, self.registered, NOW)
         return {
-            (one.mart.name, name): " ".join(finding.message for finding in judgement.findings)
+            (one.mart.name, name): list(judgement.findings)
             for one in judge(evidence, ProblemLog())
             for name, judgement in one.judgements.items()
             if judgement.state != "pass"
@@ -151,6 +162,13 @@ class Made:
         for node in self.tests(name, test):
             del self.manifest["nodes"][node["unique_id"]]
 
+    def add_test(self, name: str, test: str, column: str) -> None:
+        """Add a generic test of a column; it may be written quoted, as dbt does it."""
+        made = copy.deepcopy(self.tests(name, "not_null")[0])
+        made["unique_id"] = f"test.library.{test}_{name}_{len(self.manifest['nodes'])}"
+        made["test_metadata"].update(name=test, kwargs={"column_name": column})
+        self.manifest["nodes"][made["unique_id"]] = made
+
     def read_source(self, name: str) -> None:
         """Let a mart read a source that must be loaded daily."""
         seed = copy.deepcopy(self.manifest["nodes"]["seed.library.shelf_checks"])
@@ -172,6 +190,10 @@ class Made:
         }
         self.model(name)["depends_on"]["nodes"].append(SOURCE)
 
+    def read_source_of_any_age(self, name: str) -> None:
+        self.read_source(name)
+        self.manifest["sources"][SOURCE].update(freshness=None)
+
 
 Edit = Callable[[Made], object]
 
@@ -191,6 +213,60 @@ def no_edit(_: Made) -> None:
 
 
 def test_what_is_in_order_passes(made):
+    made.build_and_replay()
+    assert made.judge() == {}
+
+
+def give_a_natural_key(made: Made) -> None:
+    """Let the label mart's rows be told apart by a loan's number, which is no entity."""
+    columns = made.model(LABELS)["columns"]
+    columns["loan_id"] = {**copy.deepcopy(columns["title_id"]), "name": "loan_id"}
+    columns["loan_id"]["config"]["meta"] = columns["loan_id"]["meta"] = {}
+    made.remove_tests(LABELS, "unique_grain")
+    made.add_test(LABELS, "unique", "loan_id")
+
+
+def test_a_label_mart_may_have_a_key_of_its_own(made):
+    """It must not be null then, and an entity may be: the row then has no features from there."""
+    give_a_natural_key(made)
+    made.build_and_replay()
+    message = "loan_id may be null, and no row can be looked up by a null."
+    assert made.judge() == {(LABELS, "keys_not_null"): message}
+    made.add_test(LABELS, "not_null", "loan_id")
+    made.build_and_replay()
+    assert made.judge() == {}
+
+
+def test_no_key_of_its_own_tells_a_feature_marts_rows_apart(made):
+    """The join takes one row for a key and moment, whatever else tells rows apart."""
+    made.remove_tests(TITLES, "unique_grain")
+    made.add_test(TITLES, "unique", "shelf_mark")
+    made.build_and_replay()
+    assert list(made.judge()) == [(TITLES, "grain_tested_unique")]
+
+
+@pytest.mark.parametrize("column", ["is_overdue", "label_known_at", "no_label_reason"])
+def test_what_becomes_known_later_tells_no_rows_apart(made, column):
+    made.remove_tests(LABELS, "unique_grain")
+    made.add_test(LABELS, "unique", column)
+    made.build_and_replay()
+    assert list(made.judge()) == [(LABELS, "grain_tested_unique")]
+
+
+def quote_columns(made: Made, name: str) -> None:
+    """Have a mart's columns as dbt has them with ``quote: true``: quoted in their tests."""
+    for test in ("not_null", "unique"):
+        for node in made.tests(name, test):
+            kwargs = node["test_metadata"]["kwargs"]
+            kwargs["column_name"] = f'"{kwargs["column_name"]}"'
+    for node in made.tests(name, "unique_grain"):
+        kwargs = node["test_metadata"]["kwargs"]
+        kwargs["columns"] = [f'"{column}"' for column in kwargs["columns"]]
+
+
+def test_columns_that_are_quoted_are_the_same_columns(made):
+    for name in MARTS:
+        quote_columns(made, name)
     made.build_and_replay()
     assert made.judge() == {}
 
@@ -287,7 +363,7 @@ DECLARED: list[tuple[str, str, Edit, str]] = [
     (
         "sources_fresh",
         TITLES,
-        lambda m: (m.read_source(TITLES), m.manifest["sources"][SOURCE].update(freshness=None)),
+        lambda m: m.read_source_of_any_age(TITLES),
         "Source shelves.checks does not say how fresh it must be.",
     ),
 ]
@@ -316,7 +392,7 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
         "published",
         TITLES,
         lambda m: parquet.write_table(pa.table({"known_at": [1]}), m.verdicts[TITLES]["path"]),
-        "differs from the contract: branch_code is missing;",
+        "Version v1 differs from the contract: branch_code is missing;",
     ),
     (
         "tests_passed",
@@ -360,6 +436,25 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
         lambda m: m.replays[TITLES].update(asked=15),
         "It was replayed at 15 chosen moments, and the project asks for 16"
         " (vars.martfeast.replay.cuts).",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.replays[TITLES].update(cuts=9),
+        "It was replayed at 9 moments that withheld facts under it and compared rows of it, and 16"
+        " are needed.",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: (
+            m.replays[TITLES].update(cuts=0, enough=0, known_until="2026-03-01 00:00:00"),
+            m.verdicts[TITLES].update(
+                first_known_at="2026-03-01 00:00:00", last_known_at="2026-03-09 08:00:00"
+            ),
+        ),
+        "It was replayed at 0 moments, all that its data had then, up to 2026-03-01 00:00:00; now"
+        " it goes up to 2026-03-09 08:00:00 and can show more.",
     ),
     (
         "replayed",
@@ -421,6 +516,40 @@ def test_what_is_recorded_decides(made, criterion, mart, edit, message):
     said = made.judge()
     assert list(said) == [(mart, criterion)]
     assert message in said[mart, criterion]
+
+
+@pytest.mark.parametrize(
+    ("edit", "fix"),
+    [
+        (
+            lambda columns: columns.pop("waiting_days"),
+            "add waiting_days to columns, or take it out of the model.",
+        ),
+        (
+            lambda columns: columns.update(stars={**columns["waiting_days"], "name": "stars"}),
+            "take stars out of columns, or select it in the model.",
+        ),
+        (
+            lambda columns: columns.update(
+                Waiting_Days={**columns.pop("waiting_days"), "name": "Waiting_Days"}
+            ),
+            "write Waiting_Days as waiting_days in columns.",
+        ),
+        (
+            lambda columns: columns["waiting_days"].update(data_type="bigint"),
+            "cast waiting_days to bigint in the model, or correct its data_type, for it is float"
+            " there.",
+        ),
+    ],
+)
+def test_a_contract_that_the_model_does_not_keep_says_which_to_change(made, edit, fix):
+    """Building again cannot help: the code is what it was."""
+    made.build_and_replay()
+    edit(made.model(TITLES)["columns"])
+    (finding,) = made.findings()[TITLES, "published"]
+    assert finding.fix == (
+        f"Run `dbt build`. If they still differ, the YAML and models/marts/{TITLES}.sql do: {fix}"
+    )
 
 
 @pytest.mark.parametrize(("edit", "message"), LOADED)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import duckdb
@@ -18,6 +18,7 @@ import pytest
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+from feast.infra.registry.base_registry import BaseRegistry
 from feast.types import Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -92,7 +93,7 @@ def retrieve(
         views,
         refs,
         entity_df,
-        NoRegistry(),
+        cast(BaseRegistry, NoRegistry()),
         "test",
         options.pop("full_feature_names", False),
         **options,
@@ -267,7 +268,8 @@ def entity_rows(*rows: tuple[int | None, str | None]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "k": pd.array([key for key, _ in rows], dtype="Int64"),
-            "event_timestamp": pd.to_datetime([at for _, at in rows], utc=True),
+            # pandas' stubs know no missing text in a list.
+            "event_timestamp": pd.to_datetime(cast(list[str], [at for _, at in rows]), utc=True),
         }
     )
 
@@ -449,9 +451,11 @@ def test_more_than_fits_in_memory_spills(tmp_path):
     gc.collect()
     assert spilled
     assert list((tmp_path / "spill").rglob("*")) == []
-    assert duckdb.sql(
+    found = duckdb.sql(
         f"select count(*), bool_and(n = k and length(t) = 100) from '{tmp_path}/out.parquet'"
-    ).fetchall() == [(1_000_000, True)]
+    )
+    assert found is not None
+    assert found.fetchall() == [(1_000_000, True)]
 
 
 def test_persist_is_one_rename_and_does_not_overwrite_unasked(facts_file, tmp_path):

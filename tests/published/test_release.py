@@ -70,7 +70,7 @@ def test_a_file_published_without_published_at(library):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 1}', '{"format": 2, "marts": []}', "\x00"]
+    "content", ["", "{", "[]", '{"format": 1}', '{"format": 3, "marts": []}', "\x00"]
 )
 def test_a_damaged_release_says_so_and_how_to_mend_it(library, content):
     (library.published / "current.json").write_text(content)

@@ -1,6 +1,7 @@
 """From marts to features by the real dbt and Feast commands, with values worked out by hand."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -117,6 +118,7 @@ def test_applying_again_changes_nothing(applied):
 def test_training_set_from_the_declaration(applied, store):
     exposure = read_declaration(applied.path).exposures[SERVICE]
     mart = exposure.label_mart
+    assert mart is not None
     keys = [*mart.entity_columns, mart.timestamp]
     assert keys == ["member_id", "branch_code", "title_id", "predicted_at"]
     with duckdb.connect() as connection:
@@ -191,7 +193,7 @@ def test_online_equals_offline(store):
             ], feature
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     """Return what two stores mean alike: lists, nulls, and times in UTC without zone."""
     if hasattr(value, "__len__") and not isinstance(value, str):
         return list(value)

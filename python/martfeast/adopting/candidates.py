@@ -12,8 +12,8 @@ from martfeast.declaration.project import declare
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Column, Model, feast_meta
+from martfeast.from_dbt.tested import unique_columns
 from martfeast.gate.criteria import PUBLISHED
-from martfeast.gate.criteria.quality import UNIQUENESS_TESTS
 from martfeast.gate.evidence import Evidence
 from martfeast.gate.judge import as_problem, judge
 from martfeast.problems import Problem, ProblemLog
@@ -113,24 +113,18 @@ def _candidate(graph: Graph, model: Model, why: str) -> Candidate:
     Keys are the columns that a test says are unique together, the time left out; or else those that
     are named like keys. One that is unique by itself is none: nothing has a history under it.
     """
-    unique = list(_unique_columns(graph, model))
-    sole = {columns[0] for columns in unique if len(columns) == 1}
-    grain = max(unique, key=len, default=[])
-    if len(grain) < 2:
-        grain = [name for name in model.columns if _KEY.fullmatch(name)]
-    keys = [name for name in grain if name not in sole and not _may_be_time(model.columns[name])]
-    return Candidate(model, why, tuple(keys), _time(model), next(iter(sorted(sole)), None))
-
-
-def _unique_columns(graph: Graph, model: Model) -> Iterator[list[str]]:
-    """Yield the columns that a test says are unique together, or alone."""
-    names = {name.lower(): name for name in model.columns}
-    for test in graph.generic_tests_on(model.unique_id):
-        generic = test.generic
-        listed = generic.arguments.get(UNIQUENESS_TESTS.get(generic.name, "")) if generic else None
-        columns = [str(one).lower() for one in (listed if isinstance(listed, list) else [listed])]
-        if set(columns) <= set(names):
-            yield [names[column] for column in columns]
+    unique = unique_columns(graph, model.unique_id)
+    together = max((columns for columns in unique if len(columns) > 1), key=len, default=None)
+    alone = set[str]().union(*(columns for columns in unique if len(columns) == 1))
+    keys = [
+        name
+        for name, column in model.columns.items()
+        if (name.lower() in together if together else _KEY.fullmatch(name))
+        and name.lower() not in alone
+        and not _may_be_time(column)
+    ]
+    sole_key = next((name for name in model.columns if name.lower() in alone), None)
+    return Candidate(model, why, tuple(keys), _time(model), sole_key)
 
 
 def _time(model: Model) -> str | None:

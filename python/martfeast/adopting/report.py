@@ -1,43 +1,28 @@
-"""Says what is to be written into a project, which models could be marts, and what comes next."""
+"""Says which models could be marts, what each lacks, and how one would look."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 
 from martfeast.adopting.candidates import Candidate, entity_name, find_candidates
-from martfeast.adopting.plan import Plan
 from martfeast.from_dbt.artifacts import read_artifacts
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.report import wrapped
 from martfeast.problems import DeclarationError
 
 _AS_IT_IS = re.compile(r"[\w][\w .()\[\]]*")
 
-NEXT_STEPS = """\
-Next: `dbt deps`; give a mart its meta.feast; `dbt build`; `martfeast status`; `martfeast replay`;
-`feast -c feature_repo apply`. docs/adopting.md goes that way with an example."""
 
-
-def diffs(plan: Plan) -> str:
-    """Return what would change, as one unified diff."""
-    return "\n".join(edit.diff() for edit in plan.edits)
-
-
-def notes(plan: Plan) -> str:
-    """Return what was left as it is, for the project's owner to decide; '' if nothing was."""
-    return "\n".join(f"note: {note}" for note in plan.notes)
-
-
-def candidates_report(dbt_project: str | os.PathLike[str]) -> str:
+def candidates_report(project: ProjectLike) -> str:
     """Return which models of a project could be marts, what each lacks, and one as YAML.
 
     Args:
-        dbt_project: the folder with dbt_project.yml. What dbt says of it need not be there: then
-            the report says how to get it.
+        project: the dbt project. What dbt says of it need not be there: then the report says how
+            to get it.
 
     """
     try:
-        artifacts = read_artifacts(dbt_project)
+        artifacts = read_artifacts(project)
     except DeclarationError as error:
         first = error.problems[0]
         said = f"{first.file}: {first.message}" if first.file else first.message

@@ -4,7 +4,6 @@ A dataset has the rows of an exposure's label mart in a time range, the features
 service as Feast joins them, and only those labels that were known by a moment.
 """
 
-import os
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from martfeast.datasets.registration import last_number, register, registry_stat
 from martfeast.declaration.declared import Declaration, Exposure, LabelMart
 from martfeast.declaration.project import read_project
 from martfeast.files import locked
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.assess import assess
 from martfeast.problems import did_you_mean, refusal
 
@@ -41,7 +41,7 @@ class Dataset:
 
 
 def build_dataset(
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     feature_repo: "FeatureRepo",
     exposure_name: str,
     request: Request,
@@ -54,7 +54,7 @@ def build_dataset(
     ``<exposure>_<number>``. The same inputs give the same bytes of data.parquet.
 
     Args:
-        dbt_project: the folder with dbt_project.yml.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         feature_repo: where the exposure's feature service is registered.
         exposure_name: an exposure of type ml with a label.
         request: which rows, and what was known of them.

@@ -94,7 +94,7 @@ class Builder:
         changes = []
         if before:
             self.say(f"comparing  with version {before[1].number}")
-            keys = [*self.mart.entity_columns, ASKED_AT]
+            keys = [*self.mart.keys, ASKED_AT]
             changes = find_changes(connection, before, self.inputs, columns, data, keys)
         record = DatasetRecord(
             number=number,
@@ -157,7 +157,7 @@ class Builder:
                 f" and {quoted(label.known_at)} < {at} then 'train'"
                 f" else 'between' end as {SPLIT}"
             )
-        order = ", ".join([ASKED_AT, *map(quoted, self.mart.entity_columns)])
+        order = ", ".join([ASKED_AT, *map(quoted, self.mart.keys)])
         population.connection.execute(
             f"copy (select {columns} from kept order by {order})"
             f" to {literal(str(spine))} (format parquet)"
@@ -196,6 +196,8 @@ class Builder:
         ).to_arrow()
         connection.register("joined", joined)
         keys = [*self.mart.entity_columns, ASKED_AT]
+        wanted = ", ".join(quoted(name) for name in (*keys, *self.exposure.features))
+        order = ", ".join(f"spine.{quoted(name)}" for name in (ASKED_AT, *self.mart.keys))
         columns = connection.execute(f"describe from {parquet_rows(spine)}").fetchall()
         names = [f"spine.{quoted(row[0])}" for row in columns]
         names += [f"joined.{quoted(name)}" for name in self.exposure.features]
@@ -204,8 +206,10 @@ class Builder:
         )
         copy_to_parquet(
             connection,
-            f"select {', '.join(names)} from {parquet_rows(spine)} as spine join joined on {on}"
-            f" order by {', '.join(f'spine.{quoted(name)}' for name in (ASKED_AT, *keys[:-1]))}",
+            # Rows of one key and moment have the same features.
+            f"select {', '.join(names)} from {parquet_rows(spine)} as spine"
+            f" join (select distinct {wanted} from joined) as joined on {on}"
+            f" order by {order}",
             data,
         )
         connection.unregister("joined")
@@ -248,7 +252,7 @@ class Builder:
             label.column: "label",
             label.known_at: "label known at",
             self.population.reason: "reason for no label",
-        }.get(name, "group")
+        }.get(name, "key" if name in self.mart.natural_key else "group")
         if view:
             role = "feature"
         elif column and column.entity and name != ASKED_AT:

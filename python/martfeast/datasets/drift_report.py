@@ -1,6 +1,5 @@
 """Compares datasets with one another, and with what is being served."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ from martfeast.datasets.folder import (
 )
 from martfeast.datasets.record import DatasetRecord
 from martfeast.declaration.declared import DIFFERENT, Exposure
-from martfeast.declaration.project import read_project
+from martfeast.declaration.project import Project, read_project
 from martfeast.engines.duckdb import parquet_rows, quoted
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.problems import did_you_mean, refusal
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class DriftReport:
 
 
 def compare_datasets(
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     feature_repo: "FeatureRepo | None",
     before: str,
     after: str,
@@ -111,7 +111,7 @@ def compare_datasets(
     """Measure how far features and label moved from one dataset to another.
 
     Args:
-        dbt_project: the folder with dbt_project.yml.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         feature_repo: whose online store is asked, if after is ``served``.
         before: a dataset: ``<exposure>`` for the newest, ``<exposure>/<number>``, or a path.
         after: another, or ``served``: what the online store gives for the newest rows of the
@@ -135,7 +135,7 @@ def compare_datasets(
         if exposure is None or feature_repo is None:
             message = f"{before} is of no exposure here, so nobody knows what is served for it."
             raise refusal(before, "exposure-unknown", message, "Name a dataset by its exposure.")
-        rows_after = _served(connection, feature_repo, exposure, left_out)
+        rows_after = _served(connection, project, feature_repo, exposure, left_out)
         mart = exposure.label_mart
         words = f"served now for the newest rows of {mart.name if mart else ''}"
     else:
@@ -220,6 +220,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> lis
 
 def _served(
     connection: duckdb.DuckDBPyConnection,
+    project: Project,
     feature_repo: "FeatureRepo",
     exposure: Exposure,
     left_out: list[str],
@@ -230,18 +231,24 @@ def _served(
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."
         raise refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
-    keys = ", ".join(map(quoted, mart.entity_columns))
-    # Feast cannot be asked for a key that is null.
-    whole = " and ".join(f"{quoted(name)} is not null" for name in mart.entity_columns)
+    online = {view.name for view in store.list_feature_views() if view.online}
+    left_out += [f"not served online: {v}" for v in exposure.features_by_mart if v not in online]
+    views = [project.declaration.feature_marts[v] for v in exposure.features_by_mart if v in online]
+    # Feast is asked for what some view is looked up by, and cannot be for a key that is null.
+    names = list(dict.fromkeys(name for view in views for name in view.entity_columns))
+    if not names:
+        message = "None of its features is served online."
+        fix = "Set online: true on a mart, run `feast apply` and `feast materialize`."
+        raise refusal(exposure.name, "nothing-served", message, fix)
+    keys = ", ".join(map(quoted, names))
+    whole = " and ".join(f"{quoted(name)} is not null" for name in names)
     frame = connection.execute(
         f"select {keys} from {parquet_rows(mart.path)} where {whole}"
         f" order by {quoted(mart.timestamp)} desc, {keys} limit {SERVED_ROWS}"
     ).df()
-    rows = {name: frame[name].tolist() for name in mart.entity_columns}
-    online = {view.name for view in store.list_feature_views() if view.online}
-    left_out += [f"not served online: {v}" for v in exposure.features_by_mart if v not in online]
+    rows = {name: frame[name].tolist() for name in names}
     refs = [ref for ref in exposure.references if ref.split(":")[0] in online]
-    served = _ask(store, exposure, refs, rows).drop_columns([*mart.entity_columns])
+    served = _ask(store, exposure, refs, rows).drop_columns(names)
     nulls = {
         name
         for name, column in zip(served.column_names, served.columns, strict=True)

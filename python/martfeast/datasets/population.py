@@ -172,7 +172,7 @@ class Population:
         # A reason without a moment is that of now; what it was before nobody knows.
         is_now = declared.missing_reason and self.as_of >= self.now
         reason_now = f" or ({known_at} is null and {reason} is not null)" if is_now else ""
-        keys = self.mart.entity_columns
+        keys = self.mart.keys
         groups = [quoted(name) for name in declared.groups if name not in keys]
         columns = [
             *map(quoted, keys),

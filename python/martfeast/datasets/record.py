@@ -116,8 +116,8 @@ class ColumnPath(Part):
 class ColumnFacts(Part):
     """A column of the file: what it is, where it comes from, and what was measured.
 
-    role: such as feature, label or entity. missing_share: 0 to 1. minimum, mean, maximum: of what
-    is there, finite numbers only; texts and times as text. distinct: values, about.
+    role: such as feature, label, entity or key. missing_share: 0 to 1. minimum, mean, maximum: of
+    what is there, finite numbers only; texts and times as text. distinct: values, about.
     """
 
     name: str

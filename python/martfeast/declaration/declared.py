@@ -61,6 +61,17 @@ class Label:
         return [name for name in names if name]
 
 
+@dataclass(frozen=True)
+class Restatement:
+    """What a mart says of new versions that change rows of times that an earlier one covered.
+
+    tolerance_share: of the covered rows, how many may be others. expected: why all of them may.
+    """
+
+    tolerance_share: float = 0.0
+    expected: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mart:
     """A dbt model that is published for Feast: a feature mart or a label mart.
@@ -69,6 +80,7 @@ class Mart:
     says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
     created: the column that says when a row was published. model_version, deprecation_date: of a
     versioned model, as dbt has them. waivers: criteria it is excused from, as written.
+    restatement: what it says of changes to its own history.
     version: what is published of it. place: where it is declared.
     """
 
@@ -83,6 +95,7 @@ class Mart:
     model_version: str
     deprecation_date: str
     waivers: list[dict[str, Any]]
+    restatement: Restatement
     version: PublishedVersion | None
     place: Place = field(repr=False, compare=False)
 
@@ -96,6 +109,11 @@ class Mart:
     def entity_columns(self) -> list[str]:
         """The names of the entity columns, which are the join keys, in the contract's order."""
         return [column.name for column in self.columns if column.entity is not None]
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell its rows apart, with the moment."""
+        return self.entity_columns
 
     @property
     def known_at(self) -> str:
@@ -122,9 +140,19 @@ class FeatureMart(Mart):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMart(Mart):
-    """A mart that says what was asked for, and what came of it."""
+    """A mart that says what was asked for, and what came of it.
+
+    natural_key: the columns, entities and moment left out, that tests say its rows are told apart
+    by, such as an order's number; none if entities and moment tell them apart.
+    """
 
     label: Label
+    natural_key: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell its rows apart, with the moment."""
+        return [*self.entity_columns, *self.natural_key]
 
     @property
     def known_at(self) -> str:

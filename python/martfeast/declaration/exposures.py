@@ -257,7 +257,7 @@ class _ExposureReader:
         if label_mart is not None:
             taken[SPLIT] = "a column of every training set"
             taken[NO_LABEL_REASON] = "a column of training sets that keep rows without a label"
-            for name in (label_mart.timestamp, *label_mart.label.columns):
+            for name in (label_mart.timestamp, *label_mart.label.columns, *label_mart.natural_key):
                 taken[name.lower()] = f"a column of label mart '{label_mart.name}'"
         marts = [self.marts[name] for name in exposure.features_by_mart]
         for mart in (*marts, *([label_mart] if label_mart else [])):

@@ -116,7 +116,7 @@ class _MartRules:
                 self._check_in_contract(f"label.{key}", name, place.at(key))
         for name in label.groups:
             self._check_group(mart, name, place.at("groups"))
-        for name in dict.fromkeys([*label.columns, *mart.entity_columns]):
+        for name in dict.fromkeys([*label.columns, *mart.keys]):
             if name.lower() in (ASKED_AT, SPLIT):
                 self._add(
                     self.place.at(("columns", name)),

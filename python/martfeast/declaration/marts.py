@@ -4,12 +4,20 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from martfeast.declaration.declared import Column, FeatureMart, Label, LabelMart, Mart
+from martfeast.declaration.declared import (
+    Column,
+    FeatureMart,
+    Label,
+    LabelMart,
+    Mart,
+    Restatement,
+)
 from martfeast.declaration.keys import FEAST, read_keys
 from martfeast.declaration.mart_rules import check_mart
 from martfeast.feature_types import feature_type
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.node import Model, Node, feast_meta
+from martfeast.from_dbt.tested import unique_columns
 from martfeast.places import Place
 from martfeast.problems import ProblemLog
 from martfeast.published.release import PUBLISHED_AT, Release
@@ -21,8 +29,10 @@ _MART_KEYS = {
     "created": str,
     "label": dict,
     "waivers": list,
+    "restatement": dict,
 }
-_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list}
+_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list, "restatement": dict}
+_RESTATEMENT_KEYS = {"tolerance_share": object, "expected": str}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
 _COLUMN_KEYS = {"entity": str, "feature": bool}
 
@@ -94,7 +104,8 @@ class _MartReader:
         common = self._common(keys, is_label_mart)
         mart: Mart
         if is_label_mart:
-            mart = LabelMart(label=label, **common)
+            natural_key = self._natural_key(common["columns"], common["timestamp"], label)
+            mart = LabelMart(label=label, natural_key=natural_key, **common)
         else:
             ttl = self._read_ttl(keys["ttl"]) if keys.get("ttl") is not None else None
             mart = FeatureMart(ttl=ttl, online=keys.get("online", True), **common)
@@ -124,6 +135,7 @@ class _MartReader:
             "columns": self._read_columns({timestamp, created}, is_label_mart),
             "model_version": str(sharing.version or ""),
             "deprecation_date": sharing.deprecation_date or "",
+            "restatement": self._read_restatement(keys.get("restatement", {})),
             "waivers": [one for one in keys.get("waivers", []) if isinstance(one, dict)],
             "version": self.version,
             "place": self.place,
@@ -150,6 +162,36 @@ class _MartReader:
             keys.get("missing_reason"),
             [str(name) for name in keys.get("groups", [])],
         )
+
+    def _natural_key(self, columns: list[Column], timestamp: str, label: Label) -> tuple[str, ...]:
+        """Return the columns besides entities and moment that a test says tell rows apart."""
+        keys = {column.name.lower() for column in columns if column.entity is not None}
+        keys.add(timestamp.lower())
+        # What becomes known later tells no row apart when it is asked for.
+        later = {label.column, label.known_at, label.missing_reason}
+        names = {column.name.lower(): column.name for column in columns}
+        usable = {name for name, written in names.items() if written not in later}
+        unique = [one for one in unique_columns(self.graph, self.node.unique_id) if one <= usable]
+        if not unique or any(one <= keys for one in unique):
+            return ()
+        shortest = min(unique, key=lambda one: (len(one), sorted(one)))
+        return tuple(written for name, written in names.items() if name in shortest - keys)
+
+    def _read_restatement(self, value: dict[str, Any]) -> Restatement:
+        place = self.place.at(*FEAST, "restatement")
+        subject = f"{self.name}.restatement"
+        keys = read_keys(value, _RESTATEMENT_KEYS, place, subject, self.log)
+        share = keys.get("tolerance_share", 0.0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            self._add(
+                place,
+                "restatement",
+                "wrong-value",
+                f"tolerance_share is {share!r}, and must be a share of the rows, below 1.",
+                "Write 0.001 for one row in a thousand; or expected: <why>, if all may change.",
+            )
+            share = 0.0
+        return Restatement(float(share), keys.get("expected", "").strip())
 
     def _read_ttl(self, value: Any) -> timedelta | None:
         match = re.fullmatch(

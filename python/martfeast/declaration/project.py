@@ -1,7 +1,6 @@
 """Reads a dbt project's declaration and validates it; nothing is judged here."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import available_timezones
 
 from martfeast.declaration.declared import Declaration, FeatureMart, LabelMart
@@ -10,6 +9,7 @@ from martfeast.declaration.keys import read_keys
 from martfeast.declaration.mart_rules import check_marts
 from martfeast.declaration.marts import read_marts
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.places import Place
 from martfeast.problems import Problem, ProblemLog, did_you_mean
 from martfeast.published.release import Release, read_release
@@ -33,11 +33,11 @@ class Project:
     time_zones: tuple[str, ...] = ()
 
 
-def read_project(dbt_project: str | os.PathLike[str], target_path: str | None = None) -> Project:
+def read_project(dbt_project: ProjectLike, target_path: str | None = None) -> Project:
     """Read a dbt project's declaration, and say what is wrong with it.
 
     Args:
-        dbt_project: the folder with dbt_project.yml; any working directory will do.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         target_path: dbt's target folder, if it is not the project's usual one.
 
     Raises:
@@ -47,6 +47,18 @@ def read_project(dbt_project: str | os.PathLike[str], target_path: str | None = 
     artifacts = read_artifacts(dbt_project, target_path)
     log = ProblemLog()
     release = read_release(artifacts.published_path, log)
+    if release.target and artifacts.target not in (None, release.target):
+        log.add(
+            None,
+            "published marts",
+            "release-of-another-target",
+            f"{artifacts.published_path} holds what target {release.target} published, and target"
+            f" {artifacts.target} is meant.",
+            f"Run `dbt build --target {artifacts.target}`; where both publish, give each a folder:"
+            f" published_path: {{{release.target}: ..., {artifacts.target}: ...}}.",
+        )
+    # What is published can be made again only where it was made.
+    artifacts = replace(artifacts, target=artifacts.target or release.target or None)
     return declare(artifacts, release, log)
 
 

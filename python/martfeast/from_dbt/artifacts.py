@@ -1,8 +1,6 @@
 """Reads what dbt left behind: the project file and the manifest, and whether they still agree."""
 
-import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,28 +8,24 @@ from typing import Any
 import yaml
 
 from martfeast.from_dbt.checksums import replay_checksum
+from martfeast.from_dbt.dbt_project import DbtProject, ProjectLike, as_dbt_project
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Exposure, Node, Source
+from martfeast.from_dbt.staleness import find_stale
 from martfeast.places import Place
-from martfeast.problems import DeclarationError, Problem, refusal
+from martfeast.problems import DeclarationError, refusal
 from martfeast.version import DBT_PACKAGE, VERSION, package_version
 
 DEFAULT_PUBLISHED_PATH = "data/published"
-_FOLDERS = {
-    "model-paths": ["models"],
-    "macro-paths": ["macros"],
-    "seed-paths": ["seeds"],
-    "test-paths": ["tests"],
-}
-_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
 
 
 @dataclass(frozen=True)
 class Artifacts:
     """A dbt project as of its last dbt command.
 
-    project_dir: the folder of dbt_project.yml, absolute. target_path: the folder that dbt writes its
-    artifacts to, absolute. graph: what the manifest says.
+    project_dir: the folder of dbt_project.yml, absolute. target_path: that of dbt's artifacts,
+    absolute. dbt_project: with the options that dbt is to be run with. target: the one whose marts
+    feed Feast; None where nothing names one. graph: what the manifest says.
     published_path: the folder of the published marts, absolute.
     packages_path: the folder of installed dbt packages, absolute.
     settings: the project's variables for martfeast. variables: all others.
@@ -39,6 +33,8 @@ class Artifacts:
 
     project_dir: Path
     target_path: Path
+    dbt_project: DbtProject
+    target: str | None
     graph: Graph
     published_path: Path
     packages_path: Path
@@ -73,13 +69,11 @@ class Artifacts:
         return Place(self.project_dir, self.file_of_node(node))
 
 
-def read_artifacts(
-    dbt_project: str | os.PathLike[str], target_path: str | None = None
-) -> Artifacts:
+def read_artifacts(dbt_project: ProjectLike, target_path: str | None = None) -> Artifacts:
     """Read a dbt project's artifacts from any working directory.
 
     Args:
-        dbt_project: the folder with dbt_project.yml.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         target_path: the folder with manifest.json; by default what dbt itself would use, the
             environment variable DBT_TARGET_PATH, or else ``target-path`` of the project, or else
             ``target``. Relative paths are relative to the project.
@@ -90,50 +84,63 @@ def read_artifacts(
             describes them: what an outdated manifest says of the rest would mislead.
 
     """
-    artifacts, project = _read(dbt_project, target_path)
-    stale = _find_stale(artifacts, project)
+    artifacts, project = _read(as_dbt_project(dbt_project, target_path))
+    graph = artifacts.graph
+    models = {
+        artifacts.file_of_node(model): model.code.checksum or ""
+        for model in [*graph.models.values(), *graph.disabled]
+        if model.resource_type == "model"
+    }
+    name, target = graph.project_name, artifacts.target_path
+    stale = find_stale(artifacts.project_dir, project, name, target, models)
     if stale:
         raise DeclarationError(stale)
     return artifacts
 
 
-def read_settings(dbt_project: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
+def read_settings(dbt_project: ProjectLike) -> tuple[Path, dict[str, Any]]:
     """Return the folder that a project publishes to, absolute, and its variables for martfeast.
 
     Neither needs a manifest.
 
     Raises:
-        DeclarationError: there is no project here, or it uses another version of this dbt package.
+        DeclarationError: there is no project here, or it uses another version of this dbt package,
+            or it does not say where it publishes to.
 
     """
-    project_dir = Path(dbt_project).resolve()
+    dbt = as_dbt_project(dbt_project)
+    project_dir = dbt.folder.resolve()
     project = _read_project(project_dir)
     _require_same_version(_packages_path(project_dir, project))
-    settings = _settings(project)
-    return _published_path(project_dir, settings), settings
+    settings = _settings(project, dbt)
+    return _published_path(project_dir, settings, _target(settings, dbt)), settings
 
 
-def _read(
-    dbt_project: str | os.PathLike[str], target_path: str | None
-) -> tuple[Artifacts, dict[str, Any]]:
-    project_dir = Path(dbt_project).resolve()
+def _read(dbt: DbtProject) -> tuple[Artifacts, dict[str, Any]]:
+    project_dir = dbt.folder.resolve()
     project = _read_project(project_dir)
     packages_path = _packages_path(project_dir, project)
     _require_same_version(packages_path)
-    target = target_path or os.environ.get("DBT_TARGET_PATH") or project.get("target-path")
-    target_folder = project_dir / str(target or "target")
-    settings = _settings(project)
+    target_path = dbt.target_path or os.environ.get("DBT_TARGET_PATH") or project.get("target-path")
+    target_folder = project_dir / str(target_path or "target")
+    settings = _settings(project, dbt)
+    target = _target(settings, dbt)
     variables = project.get("vars")
     artifacts = Artifacts(
         project_dir=project_dir,
         target_path=target_folder,
+        dbt_project=dbt,
+        target=target,
         graph=read_graph(target_folder / "manifest.json"),
-        published_path=_published_path(project_dir, settings),
+        published_path=_published_path(project_dir, settings, target),
         packages_path=packages_path,
         settings=settings,
         variables={
             name: value
-            for name, value in (variables if isinstance(variables, dict) else {}).items()
+            for name, value in {
+                **(variables if isinstance(variables, dict) else {}),
+                **dbt.variables,
+            }.items()
             if name != "martfeast"
         },
     )
@@ -156,14 +163,35 @@ def _require_same_version(packages_path: Path) -> None:
         )
 
 
-def _settings(project: dict[str, Any]) -> dict[str, Any]:
+def _settings(project: dict[str, Any], dbt: DbtProject) -> dict[str, Any]:
+    """Return the variables of this package: those of --vars hold for every package."""
     variables = project.get("vars")
     scoped = variables.get("martfeast") if isinstance(variables, dict) else None
-    return scoped if isinstance(scoped, dict) else {}
+    return {**(scoped if isinstance(scoped, dict) else {}), **dbt.variables}
 
 
-def _published_path(project_dir: Path, settings: dict[str, Any]) -> Path:
-    return project_dir / str(settings.get("published_path") or DEFAULT_PUBLISHED_PATH)
+def _target(settings: dict[str, Any], dbt: DbtProject) -> str | None:
+    """Return the target that is asked for, or else the one that the project says feeds Feast."""
+    declared = settings.get("target")
+    return dbt.target_asked_for or (str(declared) if declared else None)
+
+
+def _published_path(project_dir: Path, settings: dict[str, Any], target: str | None) -> Path:
+    """Return where a target publishes to: one path for all, or a path by target."""
+    named = settings.get("published_path") or DEFAULT_PUBLISHED_PATH
+    if not isinstance(named, dict):
+        return project_dir / str(named)
+    if target is None and len(named) == 1:
+        (target,) = named
+    if target not in named:
+        said = f"target {target} is not in it" if target else "nothing says which of them is meant"
+        raise refusal(
+            "vars.martfeast.published_path",
+            "target-unknown",
+            f"It has paths for targets {', '.join(map(str, named))}, and {said}.",
+            "Name the target that feeds Feast, in vars.martfeast.target or by --target.",
+        )
+    return project_dir / str(named[target])
 
 
 def _read_project(project_dir: Path) -> dict[str, Any]:
@@ -190,71 +218,3 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
             "dbt project", "project-unreadable", f"{path} has no settings.", "Correct it."
         )
     return project
-
-
-def _find_stale(artifacts: Artifacts, project: dict[str, Any]) -> list[Problem]:
-    """Compare the project's files with the manifest.
-
-    A model's SQL is compared by content, with dbt's own checksum. The other files have no checksum
-    in the manifest: they are compared by time of change, and must not be gone.
-    """
-    changed: dict[str, str] = {}
-    _note_gone_files(artifacts, changed)
-    models = _note_changed_models(artifacts, changed)
-    folders = [
-        artifacts.project_dir / str(path)
-        for key, default in _FOLDERS.items()
-        for path in project.get(key) or default
-    ]
-    candidates = [artifacts.project_dir / "dbt_project.yml"]
-    for folder in folders:
-        candidates += folder.rglob("*")
-    generated_at = artifacts.graph.generated_at.timestamp()
-    for path in candidates:
-        if path.suffix not in _SUFFIXES or path in models or not path.is_file():
-            continue
-        if path.stat().st_mtime > generated_at:
-            name = str(path.relative_to(artifacts.project_dir))
-            changed[name] = "This file is newer than dbt's last reading of the project."
-    return [
-        Problem("dbt artifacts", "manifest-stale", message, "Run `dbt build`.", file=name)
-        for name, message in sorted(changed.items())
-    ]
-
-
-def _note_gone_files(artifacts: Artifacts, changed: dict[str, str]) -> None:
-    graph = artifacts.graph
-    files: Iterable[tuple[str, str]] = [
-        *(
-            (node.written.package_name, node.written.original_file_path)
-            for nodes in (graph.sources, graph.exposures, graph.unit_tests)
-            for node in nodes.values()
-        ),
-        *(
-            (one.package_name, one.original_file_path)
-            for ones in (graph.groups, graph.macros)
-            for one in ones.values()
-        ),
-    ]
-    for package, file in files:
-        if package == graph.project_name and not (artifacts.project_dir / file).exists():
-            changed[file] = "This file is gone."
-
-
-def _note_changed_models(artifacts: Artifacts, changed: dict[str, str]) -> set[Path]:
-    """Note models whose file has changed or is gone; return the files of all models."""
-    graph, files = artifacts.graph, set()
-    models = [one for one in graph.models.values() if one.resource_type == "model"]
-    for model in [*models, *graph.disabled]:
-        name = artifacts.file_of_node(model)
-        path = artifacts.project_dir / name
-        files.add(path)
-        try:
-            # As dbt does it: sha256 of the stripped text.
-            content = path.read_bytes().decode("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            changed[name] = "This model is gone or unreadable."
-            continue
-        if hashlib.sha256(content.encode()).hexdigest() != model.code.checksum:
-            changed[name] = "This model has changed since dbt last read the project."
-    return files

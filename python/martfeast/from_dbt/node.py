@@ -29,6 +29,7 @@ class Config(Configured):
     """A node's configuration. event_time: the column that says when a row was known."""
 
     materialized: str = ""
+    incremental_strategy: str | None = None
     event_time: str | None = None
     is_contract_enforced: bool = Field(
         default=False, validation_alias=AliasPath("contract", "enforced")

@@ -1,10 +1,10 @@
 """The gate: whether what a dbt project declares may be applied."""
 
-import os
 from dataclasses import dataclass
 
 from martfeast.declaration.declared import Declaration
 from martfeast.declaration.project import Project, read_project
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criterion import MartReadiness
 from martfeast.gate.evidence import Evidence, Registered
 from martfeast.gate.judge import failures, judge
@@ -55,13 +55,11 @@ def assess(project: Project, registered: Registered | None = None) -> Assessment
     return Assessment(project, log.problems, readiness)
 
 
-def read_declaration(
-    dbt_project: str | os.PathLike[str], target_path: str | None = None
-) -> Declaration:
+def read_declaration(dbt_project: ProjectLike, target_path: str | None = None) -> Declaration:
     """Read what a dbt project declares for Feast, and insist that it is ready.
 
     Args:
-        dbt_project: the folder with dbt_project.yml; any working directory will do.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         target_path: dbt's target folder, if it is not the project's usual one.
 
     Returns:

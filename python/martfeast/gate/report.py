@@ -116,7 +116,9 @@ def replay_in_words(replay: ReplayRecord) -> str:
     """Return when a mart was replayed, and at how many moments."""
     return (
         f"{replay.replayed_at} UTC, at {replay.cuts} moments that showed something"
-        f" ({replay.asked or 'none'} were to be chosen): {replay.compared:,} rows compared"
+        f" ({replay.asked or 'none'} were to be chosen)"
+        f"{', all that its data has' if replay.enough < replay.asked else ''}:"
+        f" {replay.compared:,} rows compared"
     )
 
 

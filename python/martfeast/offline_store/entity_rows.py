@@ -1,5 +1,6 @@
 """The entity rows of a retrieval: a frame, a file or a query, and the table that is matched."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -7,10 +8,21 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 from feast.repo_config import RepoConfig
 
 from martfeast.engines.duckdb import literal, parquet_rows
-from martfeast.offline_store.source import Columns, OfflineDataError, describe, local_path
+from martfeast.offline_store.columns import (
+    TIMES,
+    Columns,
+    OfflineDataError,
+    check_time,
+    describe,
+    utc,
+    value_where,
+)
+from martfeast.offline_store.frames import arrow_table, first_line, printable, register
+from martfeast.offline_store.source import local_path
 
 EVENT_TIMESTAMP = "event_timestamp"
 
@@ -32,12 +44,8 @@ class EntityFrame:
         connection: duckdb.DuckDBPyConnection, names: list[str], table: pyarrow.Table | None = None
     ) -> "EntityFrame":
         """Look at the relation entity_frame, whose columns are to be called by these names."""
-        if len(set(names)) < len(names):
-            raise OfflineDataError(
-                "The entity frame has two columns of one name. Rename one of them."
-            )
         types = dict(zip(names, describe(connection, "entity_frame").types.values(), strict=True))
-        times = [name for name, type_ in types.items() if type_.startswith(("TIMESTAMP", "DATE"))]
+        times = [name for name, type_ in types.items() if type_ in TIMES]
         if EVENT_TIMESTAMP in types:
             timestamp = EVENT_TIMESTAMP
         elif len(times) == 1:
@@ -48,12 +56,23 @@ class EntityFrame:
                 f"The entity frame has {found}, so its moments are unclear. Call the column that"
                 f" has them {EVENT_TIMESTAMP}."
             )
-        if not types[timestamp].startswith(("TIMESTAMP", "DATE")) and types[timestamp] != '"NULL"':
+        frame = EntityFrame(Columns(types), timestamp, table)
+        frame.check_moments(connection)
+        return frame
+
+    def check_moments(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Raise OfflineDataError unless moments can be read, and are in the years 1 to 9999."""
+        what = f"The entity rows: column {self.timestamp}"
+        column, type_ = self.sql(self.timestamp), self.columns.types[self.timestamp]
+        check_time(connection, "entity_frame", column, type_, what)
+        moment = utc(column, type_)
+        outside = f"{moment} not between '0001-01-01' and '9999-12-31 23:59:59.999999'"
+        value = value_where(connection, "entity_frame", column, outside)
+        if value is not None:
             raise OfflineDataError(
-                f"Column {timestamp} of the entity frame is {types[timestamp]}, and must be a"
-                " timestamp. Convert it."
+                f"{what} has '{value}', and moments are in the years 1 to 9999. Correct it, or"
+                " leave it null: such a row finds nothing."
             )
-        return EntityFrame(Columns(types), timestamp, table)
 
     def arrow(self, connection: duckdb.DuckDBPyConnection) -> pyarrow.Table:
         """Return the rows."""
@@ -88,9 +107,8 @@ class Spine:
         by_view: for each view its columns there, each with SQL of it over entity_frame.
         """
         at = frame.sql(frame.timestamp)
-        moment = Columns({at: frame.columns.types[frame.timestamp]}).utc(at)
         columns = {alias: sql for keys in by_view for alias, sql in keys.items()}
-        columns["moment"] = moment
+        columns["moment"] = utc(at, frame.columns.types[frame.timestamp])
         selected = [f"{sql} as {alias}" for alias, sql in columns.items()]
         order = ", ".join([*max(by_view, key=by_view.count), "moment"])
         connection.execute(
@@ -102,6 +120,19 @@ class Spine:
         return Spine(frame, *connection.execute(sql).fetchall()[0])
 
 
+def check_names(names: list[str]) -> None:
+    """Raise OfflineDataError if two columns of the entity rows have one name, or there are none."""
+    if not names:
+        raise OfflineDataError(
+            f"The entity frame has no columns. Give it the keys and {EVENT_TIMESTAMP}."
+        )
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise OfflineDataError(
+            f"The entity frame has two columns of one name: {', '.join(doubled)}. Rename one."
+        )
+
+
 def open_frame(
     connection: duckdb.DuckDBPyConnection,
     config: RepoConfig,
@@ -110,39 +141,79 @@ def open_frame(
     """Return the entity rows of a frame, a file or a query.
 
     Raises:
-        OfflineDataError: the frame is of no known kind, or its SQL or file cannot be read.
+        OfflineDataError: the frame is of no known kind, or its SQL, file or values cannot be read.
 
     """
-    table = None
     if isinstance(entity_df, pd.DataFrame):
-        table = pyarrow.Table.from_pandas(entity_df, preserve_index=False)
-    elif isinstance(entity_df, pyarrow.Table):
-        table = entity_df.replace_schema_metadata(None)
-    if table is not None:
-        names = list(table.column_names)
-        numbered = table.rename_columns([f"c{number}" for number in range(len(names))])
-        connection.register("entity_frame", numbered)
-        return EntityFrame.of(connection, names, table)
-    text = str(entity_df)
-    if isinstance(entity_df, Path) or text.strip().lower().endswith(".parquet"):
-        relation = parquet_rows(local_path(config, text.strip()))
-    elif isinstance(entity_df, str):
-        attach_warehouse(connection, config)
-        relation = f"({text.strip().rstrip(';')})"
-    else:
+        return _of_table(connection, arrow_table(entity_df))
+    if isinstance(entity_df, pyarrow.Table):
+        return _of_table(connection, entity_df.replace_schema_metadata(None))
+    if not isinstance(entity_df, str | Path):
         raise OfflineDataError(
             f"The entity frame is a {type(entity_df).__name__}. Give a pandas DataFrame, an Arrow"
             " table, the path of a Parquet file, or an SQL query."
         )
+    text = str(entity_df).strip()
+    is_query = re.match(r"(select|with|from)\s", text, re.IGNORECASE)
+    ends_as_file = text.lower().endswith(".parquet")  # as the comment of a query may, too
+    is_file = isinstance(entity_df, Path) or (ends_as_file and not is_query)
+    if not is_file:
+        attach_warehouse(connection, config)
     try:
-        names = list(describe(connection, relation).types)
-        aliases = ", ".join(f"c{number}" for number in range(len(names)))
-        connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
-    except duckdb.Error as error:
+        text.encode()  # DuckDB takes no halves of surrogate pairs
+        if is_file:
+            names = _create_of_file(connection, local_path(config, text))
+        else:
+            names = _create_of_query(connection, text)
+    except (duckdb.Error, pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise OfflineDataError(
-            f"The entity frame cannot be read: {str(error).splitlines()[0]}. It was: {text}"
+            f"The entity frame cannot be read: {first_line(error)}. It was: {printable(text)}"
         ) from error
     return EntityFrame.of(connection, names)
+
+
+def _of_table(connection: duckdb.DuckDBPyConnection, table: pyarrow.Table) -> EntityFrame:
+    """Return the entity rows of a table, which stays the relation entity_frame."""
+    names = list(table.column_names)
+    check_names(names)
+    numbered = table.rename_columns([f"c{number}" for number in range(len(names))])
+    register(connection, "entity_frame", numbered, names, "The entity rows")
+    return EntityFrame.of(connection, names, table)
+
+
+def _create_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Create the table entity_frame of a Parquet file or folder; return its columns' names."""
+    relation = parquet_rows(path)
+    names = list(describe(connection, relation).types)
+    if path.is_file():  # DuckDB renames columns that differ only by case
+        own = pyarrow.parquet.read_schema(path).names
+        names[: len(own)] = own
+    _create(connection, relation, names)
+    return names
+
+
+def _create_of_query(connection: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+    """Create the table entity_frame of a query; return its columns' names.
+
+    It is one SELECT that writes nothing: the warehouse is read-only, DuckDB's query() takes nothing
+    but a SELECT, and one cannot have DuckDB write a log or a profile if its settings are locked.
+    """
+    statements = duckdb.extract_statements(text)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+        raise OfflineDataError(
+            f"The entity rows are one SELECT, and this is {kinds}: {printable(text)}"
+        )
+    connection.execute("set autoinstall_known_extensions = false; set lock_configuration = true")
+    names = [str(row[0]) for row in connection.execute(f"describe {text}").fetchall()]
+    _create(connection, f"query({literal(text)})", names)
+    return names
+
+
+def _create(connection: duckdb.DuckDBPyConnection, relation: str, names: list[str]) -> None:
+    check_names(names)
+    aliases = ", ".join(f"c{number}" for number in range(len(names)))
+    connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
 
 
 def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) -> None:
@@ -160,6 +231,6 @@ def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) 
         connection.execute(f"attach {literal(str(path))} as warehouse (read_only); use warehouse")
     except duckdb.Error as error:
         raise OfflineDataError(
-            f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]}. If dbt is"
+            f"The warehouse {path} cannot be opened: {first_line(error)}. If dbt is"
             " running, try again when it is done."
         ) from error

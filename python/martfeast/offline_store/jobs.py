@@ -15,9 +15,10 @@ from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
 
 from martfeast.engines.duckdb import copy_to_parquet, quoted
+from martfeast.offline_store.columns import OfflineDataError
 from martfeast.offline_store.entity_rows import Spine
 from martfeast.offline_store.joined_view import JoinedView
-from martfeast.offline_store.source import OfflineDataError, local_path
+from martfeast.offline_store.source import local_path
 
 NULLABLE = {
     pyarrow.int8(): pd.Int8Dtype(),
@@ -150,6 +151,14 @@ class AsofRetrievalJob(QueryJob):
             yield pyarrow.RecordBatch.from_arrays(batch.columns, names=self._names)
 
     def _named_sql(self) -> str:
+        """Return the query; a Parquet file that DuckDB writes has no names that differ by case."""
+        taken: dict[str, str] = {}
+        for name in self._names:
+            if (other := taken.setdefault(name.lower(), name)) != name:
+                raise OfflineDataError(
+                    f"The columns {other} and {name} differ only by case, and a saved data set"
+                    " cannot have both. Rename one of them."
+                )
         if self._on_demand_feature_views:
             self._connection.register("whole", self.to_arrow())
             return "from whole"

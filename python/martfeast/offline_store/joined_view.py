@@ -1,5 +1,6 @@
 """One feature view of a retrieval, and how its rows are matched to the entity rows."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,9 +9,18 @@ from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
 from feast.repo_config import RepoConfig
 
 from martfeast.engines.duckdb import quoted
+from martfeast.offline_store.columns import (
+    FLOATS,
+    INTEGERS,
+    NULL,
+    TIMES,
+    OfflineDataError,
+    converted,
+    inexact,
+    value_where,
+)
 from martfeast.offline_store.entity_rows import EVENT_TIMESTAMP, EntityFrame, Spine
 from martfeast.offline_store.source import (
-    OfflineDataError,
     Source,
     in_range,
     interval,
@@ -21,11 +31,6 @@ from martfeast.offline_store.source import (
 # A search compares every feature row with every entity row of its key, and an ASOF JOIN sorts all
 # feature rows: benchmarks/offline_store.py measures both plans around this number of entity rows.
 FEW_ROWS_OF_A_KEY = 32
-
-INTEGERS = {
-    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
-    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
-}
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,41 @@ class JoinedView:
             ttl=view.ttl or None,
             table=f"view_{index}",
         )
-        times = [source.timestamp, *filter(None, [source.created])]
-        needed = [*map(source.column, names), *joined.features, *times]
+        needed = [*map(source.column, names), *joined.features]
         source.columns.require(needed, what, str(source.path))
+        source.check_times(connection, source.relation, source.times, what)
         return joined
 
-    def check(self, frame: EntityFrame) -> None:
-        """Raise OfflineDataError if the entity frame lacks a key of this view."""
+    def check(self, connection: duckdb.DuckDBPyConnection, frame: EntityFrame) -> None:
+        """Raise OfflineDataError if the entity frame lacks a key, or has one of another kind."""
         missing = [name for name in self.keys.values() if name not in frame.columns.types]
         if missing:
             raise OfflineDataError(
                 f"The entity frame has no column {', '.join(missing)}, which feature view"
                 f" '{self.name}' is looked up by. It has: {', '.join(frame.columns.types)}."
             )
+        for key, name in self.keys.items():
+            given, type_ = frame.columns.types[name], self.key_type(key)
+            here = f"Column {name} of the entity rows is {given}"
+            there = f"column {key} of feature view '{self.name}' is {type_}"
+            if not _are_comparable(given, type_):
+                raise OfflineDataError(f"{here}, and {there}. Convert one of them.")
+            # What the view's type cannot have, no row of the view has.
+            if given == type_ or NULL in (given, type_) or {given, type_} < INTEGERS:
+                continue
+            if _is_text(given) and _is_text(type_):
+                continue
+            column = frame.sql(name)
+            value = value_where(connection, "entity_frame", column, inexact(column, given, type_))
+            if value is not None:
+                raise OfflineDataError(
+                    f"{here} with the value '{value}', and {there}, which cannot have exactly this"
+                    " value. Correct it, or convert the column."
+                )
+
+    def key_type(self, key: str) -> str:
+        """Return the DuckDB type of a join key in the data."""
+        return self.source.columns.types[self.source.column(key)]
 
     @property
     def numbers(self) -> list[str]:
@@ -119,15 +146,17 @@ class JoinedView:
     def entity_keys(self, frame: EntityFrame) -> dict[str, str]:
         """Return what the table entity_rows has for each key: the column, and SQL of it.
 
-        Integers are of the view's type there: DuckDB would compare two types as a third, slowly.
+        They are of the view's type there: DuckDB would compare two types as a third, slowly and
+        not always exactly.
         """
         found = {}
         for key, name in self.keys.items():
-            column, type_ = frame.sql(name), self.source.columns.types[self.source.column(key)]
-            if type_ != frame.columns.types[name] and {type_, frame.columns.types[name]} < INTEGERS:
-                found[f"{column}_{type_}"] = f"try_cast({column} as {type_})"
-            else:
+            column, type_, given = frame.sql(name), self.key_type(key), frame.columns.types[name]
+            if type_ == given or NULL in (type_, given):
                 found[column] = column
+            else:
+                alias = re.sub(r"\W", "_", f"{column}_{type_}")
+                found[alias] = converted(column, given, type_)
         return found
 
     def search(self, connection: duckdb.DuckDBPyConnection, spine: Spine) -> str:
@@ -172,9 +201,17 @@ class JoinedView:
         if source.created:
             selected.append(f"{source.columns.utc(source.created)} as created")
         selected += [f"{quoted(name)} as f{number}" for number, name in enumerate(features)]
-        start = spine.first - self.ttl if spine.first and self.ttl else None
-        condition = in_range(source.columns, source.timestamp, start, spine.last)
+        condition = in_range(source.columns, source.timestamp, self.start(spine), spine.last)
         return f"select {', '.join(selected)} from {source.relation} where {condition}"
+
+    def start(self, spine: Spine) -> datetime | None:
+        """Return the moment before which no row can matter; None if there is no such moment."""
+        if not spine.first or not self.ttl:
+            return None
+        try:
+            return spine.first - self.ttl
+        except OverflowError:
+            return None
 
     def facts(self, connection: duckdb.DuckDBPyConnection, spine: Spine, by_created: bool) -> str:
         """Return SQL of the rows that may be matched by ASOF JOIN, one for each key and moment.
@@ -206,11 +243,38 @@ class JoinedView:
         return rows
 
 
-def check_frame(frame: EntityFrame, views: list[JoinedView]) -> None:
-    """Raise OfflineDataError for a key that is missing, or for two result columns of one name."""
+def _is_number(type_: str) -> bool:
+    return type_ in INTEGERS or type_ in FLOATS or type_.startswith("DECIMAL")
+
+
+def _is_text(type_: str) -> bool:
+    return type_ == "VARCHAR" or type_.startswith("ENUM(")
+
+
+def _are_comparable(given: str, type_: str) -> bool:
+    """Tell whether entity rows may have a key of one type where a view has another."""
+    if given == type_ or NULL in (given, type_):
+        return True
+    if type_ == "UUID":
+        return _is_text(given)
+    if type_ in TIMES:
+        return given in TIMES
+    return all(map(_is_number, (given, type_))) or all(map(_is_text, (given, type_)))
+
+
+def check_frame(
+    connection: duckdb.DuckDBPyConnection, frame: EntityFrame, views: list[JoinedView]
+) -> None:
+    """See that entity rows have what views are looked up by.
+
+    Raises:
+        OfflineDataError: a key is missing or of another kind, or two columns of the result would
+            have one name.
+
+    """
     taken = dict.fromkeys(frame.columns.types, "a column of the entity frame")
     for view in views:
-        view.check(frame)
+        view.check(connection, frame)
         for name in view.outputs:
             if name in taken:
                 raise OfflineDataError(

@@ -1,4 +1,4 @@
-"""Data that a retrieval reads: its columns, and the Parquet files of a data source."""
+"""Data that a retrieval reads: the Parquet files of a data source."""
 
 import tempfile
 import uuid
@@ -14,10 +14,7 @@ from feast.infra.offline_stores.file_source import FileSource
 from feast.repo_config import RepoConfig
 
 from martfeast.engines.duckdb import literal, parquet_path, quoted, timestamp
-
-
-class OfflineDataError(Exception):
-    """Data that cannot be read as asked: which view or frame, what is wrong, and the next step."""
+from martfeast.offline_store.columns import Columns, OfflineDataError, check_time, describe
 
 
 def interval(value: timedelta) -> str:
@@ -44,41 +41,6 @@ def connect(config: RepoConfig) -> duckdb.DuckDBPyConnection:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The columns of a relation: their DuckDB types, by name."""
-
-    types: dict[str, str]
-
-    def utc(self, name: str) -> str:
-        """Return SQL of a time column as TIMESTAMP in UTC, microseconds; null stays null."""
-        type_ = self.types[name]
-        column = quoted(name)
-        if type_ == "TIMESTAMP":
-            return column
-        # The session is in UTC, so these casts are exact. DuckDB calls zoned types by two names.
-        if "ZONE" in type_ or "TZ" in type_:
-            # Times six faster than a cast, which is left for infinity.
-            zoned = f"cast({column} as timestamptz)"
-            return f"coalesce(make_timestamp(epoch_us({zoned})), cast({zoned} as timestamp))"
-        return f"cast({column} as timestamp)"
-
-    def require(self, names: list[str], what: str, where: str) -> None:
-        """Raise OfflineDataError naming the columns that are not there."""
-        missing = [name for name in names if name not in self.types]
-        if missing:
-            raise OfflineDataError(
-                f"{what}: {where} has no column {', '.join(missing)}. It has:"
-                f" {', '.join(self.types)}. Correct the declaration or the data."
-            )
-
-
-def describe(connection: duckdb.DuckDBPyConnection, relation: str) -> Columns:
-    """Return the columns of a relation, given as SQL after FROM."""
-    rows = connection.execute(f"describe from {relation}").fetchall()
-    return Columns({str(row[0]): str(row[1]) for row in rows})
-
-
-@dataclass(frozen=True)
 class Source:
     """A data source that can be read.
 
@@ -97,6 +59,20 @@ class Source:
     def column(self, name: str) -> str:
         """Return the name in the data of a column that Feast calls by this name."""
         return self.original.get(name, name)
+
+    @property
+    def times(self) -> list[str]:
+        """The time columns in the data: the timestamp and, if there is one, the creation."""
+        return [self.timestamp, *filter(None, [self.created])]
+
+    def check_times(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, times: list[str], what: str
+    ) -> None:
+        """Raise OfflineDataError if time columns cannot be read exactly from rows of this kind."""
+        self.columns.require(times, what, str(self.path))
+        for name in times:
+            type_ = self.columns.types[name]
+            check_time(connection, relation, quoted(name), type_, f"{what}: column {name}")
 
 
 def open_source(
@@ -153,23 +129,30 @@ def select_rows(
     config: RepoConfig,
     data_source: DataSource,
     names: list[str],
-    timestamp_field: str,
+    times: list[str],
     start: datetime | None,
     end: datetime | None,
 ) -> tuple[duckdb.DuckDBPyConnection, str]:
     """Return a connection, and SQL over it of some columns of a source's rows in a time range.
 
-    The key that Feast invents for views without entities comes first, with its one value.
+    names: the columns. times: those of them that are times; the first is what the range is of.
+    Times that are text or dates come as timestamps. The key that Feast invents for views without
+    entities comes first, with its one value.
     """
     connection = connect(config)
     what = f"source '{data_source.name}'"
     source = open_source(connection, config, data_source, what)
     columns = [name for name in dict.fromkeys(names) if name != DUMMY_ENTITY_ID]
     source.columns.require(columns, what, "its data")
-    selected = list(map(quoted, columns))
+    source.check_times(connection, source.relation, times, what)
+    dated = {name for name in times if not source.columns.types[name].startswith("TIMESTAMP")}
+    selected = [
+        f"{source.columns.utc(name)} as {quoted(name)}" if name in dated else quoted(name)
+        for name in columns
+    ]
     if DUMMY_ENTITY_ID in names:
         selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}")
-    condition = in_range(source.columns, timestamp_field, start, end)
+    condition = in_range(source.columns, times[0], start, end)
     return connection, f"select {', '.join(selected)} from {source.relation} where {condition}"
 
 

@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
@@ -41,11 +42,20 @@ from feast.utils import (
 )
 
 from martfeast.engines.duckdb import copy_to_parquet, quoted
+from martfeast.offline_store.columns import (
+    NULL,
+    OfflineDataError,
+    converted,
+    describe,
+    inexact,
+    value_where,
+)
 from martfeast.offline_store.entity_rows import Spine, open_frame
+from martfeast.offline_store.frames import register
 from martfeast.offline_store.jobs import AsofRetrievalJob, QueryJob
 from martfeast.offline_store.joined_view import JoinedView, check_frame, frame_from_views
 from martfeast.offline_store.source import (
-    OfflineDataError,
+    Source,
     connect,
     latest,
     local_path,
@@ -105,8 +115,9 @@ class DuckDBAsofOfflineStore(OfflineStore):
             entity_df: one row per entity keys and moment, as pandas, as Arrow, as the path of a
                 Parquet file, or as an SQL query over the configured warehouse. The moment is the
                 column ``event_timestamp``, or else the only time column; without zone it is UTC.
-                If None, there is a row for each key and timestamp that the views have from
-                start_date to end_date; they must have the same keys.
+                A query is one SELECT, and can write nothing. If None, there is a row for each key
+                and timestamp that the views have from start_date to end_date; they must have the
+                same keys.
             registry: of the feature store.
             project: the Feast project.
             full_feature_names: whether features are called ``view__feature``.
@@ -130,7 +141,7 @@ class DuckDBAsofOfflineStore(OfflineStore):
             frame = frame_from_views(connection, views, *dates)
         else:
             frame = open_frame(connection, config, entity_df)
-        check_frame(frame, views)
+        check_frame(connection, frame, views)
         return AsofRetrievalJob(
             connection=connection,
             config=config,
@@ -159,9 +170,7 @@ class DuckDBAsofOfflineStore(OfflineStore):
         times = [timestamp_field, *filter(None, [created_timestamp_column])]
         keys = [key for key in join_key_columns if key != DUMMY_ENTITY_ID]
         names = [*join_key_columns, *feature_name_columns, *times]
-        connection, rows = select_rows(
-            config, data_source, names, timestamp_field, start_date, end_date
-        )
+        connection, rows = select_rows(config, data_source, names, times, start_date, end_date)
         order = [*map(quoted, times + feature_name_columns)]
         return QueryJob(connection, config, latest(rows, [*map(quoted, keys)], order))
 
@@ -179,9 +188,7 @@ class DuckDBAsofOfflineStore(OfflineStore):
         """Return a job for all rows in a time range, both ends included, in the source's order."""
         times = [timestamp_field, *filter(None, [created_timestamp_column])]
         names = [*join_key_columns, *feature_name_columns, *times]
-        connection, rows = select_rows(
-            config, data_source, names, timestamp_field, start_date, end_date
-        )
+        connection, rows = select_rows(config, data_source, names, times, start_date, end_date)
         return QueryJob(connection, config, rows)
 
     @staticmethod
@@ -194,7 +201,8 @@ class DuckDBAsofOfflineStore(OfflineStore):
         """Append rows to a view's source: to its file, in one rename, or to its folder as a file.
 
         Raises:
-            OfflineDataError: the columns are not those of the source; nothing was written.
+            OfflineDataError: the columns are not those of the source, or a value is not the same in
+                the source's type; nothing was written.
 
         """
         what = f"feature view '{feature_view.name}'"
@@ -205,12 +213,8 @@ class DuckDBAsofOfflineStore(OfflineStore):
                     f"{what}: the rows have the columns {', '.join(table.column_names)}, and the"
                     f" source has {', '.join(source.columns.types)}. Give them these, in order."
                 )
-            casts = ", ".join(
-                f"cast({quoted(name)} as {type_}) as {quoted(name)}"
-                for name, type_ in source.columns.types.items()
-            )
-            connection.register("new_rows", table)
-            rows = f"select {casts} from new_rows"
+            register(connection, "new_rows", table, table.column_names, what)
+            rows = _exact_rows(connection, source, what)
             if source.path.is_dir():
                 copy_to_parquet(connection, rows, source.path / f"{uuid.uuid4().hex}.parquet")
             else:
@@ -237,6 +241,25 @@ class DuckDBAsofOfflineStore(OfflineStore):
             partition_cols=destination.partition_by,
             basename_template=f"{uuid.uuid4().hex}-{{i}}.parquet",
         )
+
+
+def _exact_rows(connection: duckdb.DuckDBPyConnection, source: Source, what: str) -> str:
+    """Return SQL of the relation new_rows in the types of a source, which lose nothing there."""
+    given = describe(connection, "new_rows").types
+    selected = []
+    for name, target in source.columns.types.items():
+        column, type_ = quoted(name), given[name]
+        if type_ not in (target, NULL):
+            value = value_where(connection, "new_rows", column, inexact(column, type_, target))
+            if value is not None:
+                raise OfflineDataError(
+                    f"{what}: column {name} is {target}, and the rows have {type_} there with the"
+                    f" value '{value}', which would change. Nothing was written. Convert it."
+                )
+        selected.append(f"{converted(column, type_, target)} as {column}")
+    rows = f"select {', '.join(selected)} from new_rows"
+    source.check_times(connection, f"({rows})", source.times, what)
+    return rows
 
 
 def _requested(

@@ -79,14 +79,16 @@ def _names(registry_text: str, file: Path) -> bool:
 
 
 def _read(published_path: Path, release: Path, fix: str) -> tuple[int, set[Path]]:
-    """Return a release's number, and the version files that it names, absolute."""
+    """Return a release's number, and the version files that it needs, absolute."""
     try:
         record = Release.read(release, published_path)
     except FileNotFoundError:
         raise PruneError(f"{release} is missing. {fix}.") from None
     except RecordError as error:
         raise PruneError(f"{release} cannot be used: {error}. {fix}.") from error
-    return record.number, {one.version.path for one in record.marts if one.version}
+    versions = [one.version for one in record.marts if one.version]
+    files = {file for version in versions for file in (version.path, version.baseline) if file}
+    return record.number, files
 
 
 def _named_in(published_path: Path, release: Path, files: list[Path]) -> set[Path]:

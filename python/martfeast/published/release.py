@@ -4,6 +4,7 @@ The dbt package writes releases at the end of a run (``publish/release_files.sql
 the only one that reads them in Python.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,24 +24,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PublishedColumn(_Part):
-    """A column of a published version, with its type in DuckDB."""
-
-    name: str
-    type: str
-
-
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
     name: names the version, unique for its mart. path: its Parquet file, absolute.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
-    code_checksum: of the mart's own code then. columns: of the file, without published_at.
-    row_count: rows. first_known_at, last_known_at: the range of the mart's timestamp, UTC; None
-    without rows. content_hash: of the rows, in any order.
+    code_checksum: of the mart's own code then. row_count: rows.
+    first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
+    content_hash: of the rows, in any order.
     tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
+    baseline: the Parquet file that history is compared with, absolute. covered_row_count: its rows.
+    restated_row_count: how many of them are lost or other rows now, or how many appeared among
+    them, if that is more.
     """
 
     name: str = Field(validation_alias="version")
@@ -48,7 +45,6 @@ class PublishedVersion(_Part):
     published_at: datetime
     built_by: str
     code_checksum: str | None
-    columns: tuple[PublishedColumn, ...]
     row_count: int
     first_known_at: str | None
     last_known_at: str | None
@@ -56,11 +52,14 @@ class PublishedVersion(_Part):
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
+    baseline: Path | None = None
+    covered_row_count: int = 0
+    restated_row_count: int = 0
 
-    @field_validator("path")
+    @field_validator("path", "baseline")
     @classmethod
-    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
-        return Path((info.context or {}).get("folder", "")) / path
+    def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return path and Path((info.context or {}).get("folder", "")) / path
 
     @field_validator("published_at")
     @classmethod
@@ -106,14 +105,20 @@ class Verdict(_Part):
 class Release(Record):
     """A release. number: counts up by one. marts: the verdict on each mart of the project then.
 
-    judged_by, judged_at: the dbt invocation that made it, and when, UTC.
+    judged_by, judged_at: the dbt invocation that made it, and when, UTC. target: the dbt target
+    that publishes here. target_schema, location, warehouse_id: the schema and the database of that
+    target, which has a number of its own.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""
     judged_at: str = ""
+    target: str = ""
+    target_schema: str = ""
+    location: str = ""
+    warehouse_id: str = ""
     marts: tuple[Verdict, ...] = ()
 
     def verdict(self, unique_id: str) -> Verdict:
@@ -151,31 +156,52 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
         return Release()
 
 
-def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> str:
+@dataclass(frozen=True)
+class ColumnDifferences:
+    """How a published file differs from a contract; nothing is said if it does not.
+
+    unreadable: why its columns cannot be told. missing: columns of the contract that it lacks.
+    undeclared: columns that the contract lacks. retyped: columns of another type, with what the
+    file and the contract have.
+    """
+
+    unreadable: str = ""
+    missing: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
+    retyped: tuple[tuple[str, pyarrow.DataType, pyarrow.DataType], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the differences as words; empty if there are none."""
+        parts = [self.unreadable] if self.unreadable else []
+        parts += [f"{name} is missing" for name in self.missing]
+        parts += [f"{name} is not in the contract" for name in self.undeclared]
+        parts += [f"{name} is {a} where the contract says {b}" for name, a, b in self.retyped]
+        return "; ".join(parts)
+
+
+def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> ColumnDifferences:
     """Compare a published file's columns with a contract, from the file's footer alone.
 
     Args:
         path: a Parquet file.
         contract: the type of each column; None where any will do.
 
-    Returns:
-        What is wrong with the file, as words; empty if nothing is.
-
     """
     try:
         schema = parquet.read_schema(path)
     except FileNotFoundError:
-        return f"{path} does not exist"
+        return ColumnDifferences(unreadable=f"{path} does not exist")
     except (OSError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        return f"{path} is not a whole Parquet file: {reason}"
+        return ColumnDifferences(unreadable=f"{path} is not a whole Parquet file: {reason}")
     expected = {**contract, PUBLISHED_AT: TIMESTAMP}
     found = dict(zip(schema.names, schema.types, strict=True))
-    differences = [f"{name} is missing" for name in expected if name not in found]
-    differences += [f"{name} is not in the contract" for name in found if name not in expected]
-    differences += [
-        f"{name} is {found[name]} where the contract says {wanted.arrow}"
-        for name, wanted in expected.items()
-        if wanted is not None and name in found and found[name] != wanted.arrow
-    ]
-    return f"{path} differs from the contract: {'; '.join(differences)}" if differences else ""
+    return ColumnDifferences(
+        missing=tuple(name for name in expected if name not in found),
+        undeclared=tuple(name for name in found if name not in expected),
+        retyped=tuple(
+            (name, found[name], wanted.arrow)
+            for name, wanted in expected.items()
+            if wanted is not None and name in found and found[name] != wanted.arrow
+        ),
+    )

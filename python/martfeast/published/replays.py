@@ -18,8 +18,10 @@ class ReplayRecord(BaseModel):
     """What the last replay of a mart showed.
 
     lineage: what the mart and its ancestors ran then, as checksums by node. replayed_at: UTC.
-    asked: how many moments were to be chosen. cuts: those that showed something, perturbed ones
-    included. compared, withheld: rows compared, and later facts withheld, over all cuts.
+    asked: how many moments were to be chosen. cuts: those that showed something. enough: how many
+    it takes: as many as asked for, or all that rows and facts had, if they had fewer; 0 where no
+    row could know the future yet. known_from, known_until: the range of the mart's timestamp, UTC.
+    compared, withheld: rows compared, and later facts withheld, over all cuts.
     failure: how it knew the future, or why nothing was shown; empty if it passed.
     warnings: what to look at besides.
     """
@@ -30,6 +32,9 @@ class ReplayRecord(BaseModel):
     replayed_at: str
     asked: int
     cuts: int
+    enough: int
+    known_from: str | None
+    known_until: str | None
     compared: int
     withheld: int
     failure: str
@@ -39,7 +44,7 @@ class ReplayRecord(BaseModel):
 class Replays(Record):
     """The file ``replays.json``: the last replay of each mart, by the mart's unique_id."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     marts: dict[str, ReplayRecord]
 

@@ -60,7 +60,7 @@ def compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     if isinstance(mart, LabelMart) and cut is not None:
         today = _labels_known_by(mart, columns, cut, today)
         is_withheld = cut.perturbation == "withheld"
-        then = _labels_known_by(mart, columns, cut, then, only_reasons=is_withheld)
+        then = _labels_known_by(mart, columns, cut, then, shows_undated=is_withheld)
     run = scratch.connection.execute
     digest = f"count(*), sum(hash({names})::hugeint)"
     (then_rows, then_hash), (today_rows, today_hash) = (
@@ -73,19 +73,21 @@ def compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
 
 
 def _labels_known_by(
-    mart: LabelMart, columns: list[str], cut: Cut, rows: str, only_reasons: bool = False
+    mart: LabelMart, columns: list[str], cut: Cut, rows: str, shows_undated: bool = False
 ) -> str:
     """Return SQL of label rows with what was known of the labels by a cut.
 
-    only_reasons: leave label and time as they are, so that one that is there too early shows.
+    shows_undated: leave a label that says no moment, so that one that is there too early shows. One
+    that says a later moment is not in use before that, whatever it is made of.
     """
-    known = f"{quoted(mart.label.known_at)} <= {timestamp(cut.at)}"
-    hidden = [] if only_reasons else [mart.label.column, mart.label.known_at]
+    is_known = f"{quoted(mart.label.known_at)} <= {timestamp(cut.at)}"
+    is_shown = f"coalesce({is_known}, true)" if shows_undated else is_known
+    shown_if = {mart.label.column: is_shown, mart.label.known_at: is_shown}
     if mart.label.missing_reason:  # before a label is known there is another reason, or none
-        hidden.append(mart.label.missing_reason)
+        shown_if[mart.label.missing_reason] = is_known
     selected = ", ".join(
-        f"case when {known} then {quoted(name)} end as {quoted(name)}"
-        if name in hidden
+        f"case when {shown_if[name]} then {quoted(name)} end as {quoted(name)}"
+        if name in shown_if
         else quoted(name)
         for name in columns
     )
@@ -95,7 +97,7 @@ def _labels_known_by(
 def _differences(
     run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
 ) -> Difference:
-    keys = [*mart.entity_columns, mart.timestamp]
+    keys = [*mart.keys, mart.timestamp]
     others = [name for name in columns if name not in keys]
     run(_pairs_sql(mart, keys, others, then, today))
     counts = ", ".join(f"count(*) filter (differs_{n})" for n in range(len(others)))

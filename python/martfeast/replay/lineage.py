@@ -6,15 +6,32 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from martfeast.engines.duckdb import literal, quoted
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
-from martfeast.problems import DeclarationError, refusal
+from martfeast.problems import DeclarationError, Problem, refusal
+
+# When a date was known: a fact of a day may be from its last minute, a plan was made before.
+END_OF_DAY, START_OF_DAY = "end_of_day", "start_of_day"
+DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Until when rows of a snapshot were valid.
+
+    column: says it. open_end: SQL of its value where a row still holds.
+    """
+
+    column: str
+    open_end: str
 
 
 @dataclass(frozen=True)
@@ -25,11 +42,12 @@ class Relation:
     is: in the warehouse, or from where its location says.
     parents: the relations that it reads, by unique_id; what is ephemeral stands for its own.
     event_time: the column that says when a row was known; None if it does not say.
-    valid_to: for a snapshot, the column that says until when a row was valid.
+    validity: of a snapshot's rows; None of other relations.
     timeless: why its rows were always known, if it is declared so.
-    open_end: for a snapshot, SQL of valid_to where a row still holds.
+    date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
     called: the Jinja of the macros and ephemeral models that it calls.
+    is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
     """
 
@@ -41,11 +59,12 @@ class Relation:
     location: str | None
     parents: tuple[str, ...]
     event_time: str | None
-    valid_to: str | None
-    open_end: str
+    validity: Validity | None
     timeless: str
+    date_known_at: str
     is_asked_for: bool
     called: str
+    is_microbatch: bool
     file: str
 
 
@@ -53,13 +72,15 @@ class Relation:
 class Lineage:
     """The relations under some marts, the marts included, parents before children.
 
-    databases: the DuckDB files that dbt builds and reads, by what SQL calls them.
+    databases: what dbt attaches, by what SQL calls it: the SQL that attaches it, read-only.
     settings: of its sessions, as the profile has them.
+    refused: why a relation, and so every mart on it, cannot be replayed, by unique_id.
     """
 
     relations: dict[str, Relation]
-    databases: dict[str, Path]
+    databases: dict[str, str]
     settings: dict[str, Any]
+    refused: dict[str, Problem]
 
     @cached_property
     def _above(self) -> dict[str, set[str]]:
@@ -94,29 +115,95 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
     found: dict[str, Relation] = {}
     for unique_id in marts:
         _collect(graph, artifacts, unique_id, found)
+    lineage = Lineage(
+        found,
+        _databases(warehouse["databases"]),
+        warehouse["settings"],
+        _python_models(graph, found),
+    )
+    _refuse_same_tables(lineage)
+    _refuse_unreadable(lineage, warehouse["databases"])
+    return lineage
+
+
+def _python_models(graph: Graph, found: dict[str, Relation]) -> dict[str, Problem]:
+    return {
+        name: _problem(relation, "It is a Python model, and a replay runs SQL.", "Write it in SQL.")
+        for name, relation in found.items()
+        if name in graph.models and graph.models[name].code.language == "python"
+    }
+
+
+def _refuse_same_tables(lineage: Lineage) -> None:
+    """Refuse what is made of two relations that are one table."""
     by_sql: dict[str, Relation] = {}
-    for relation in found.values():
-        other = by_sql.setdefault(relation.sql, relation)
-        if other is not relation:
+    for relation in lineage.relations.values():
+        other = by_sql.setdefault(relation.sql.lower(), relation)
+        if other is relation:
+            continue
+        problem = _problem(
+            relation,
+            f"It is the same table as {other.name}, so a replay cannot tell what is known of"
+            " which.",
+            "Read it by ref() everywhere.",
+        )
+        for name in lineage.relations:
+            if {relation.unique_id, other.unique_id} <= lineage.above(name):
+                lineage.refused.setdefault(name, problem)
+
+
+def _databases(databases: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return for each database in a file the SQL that attaches it, read-only."""
+    return {
+        name: f"attach {literal(one['path'])} as {quoted(name)}"
+        f" (read_only{', type ' + quoted(one['type']) if one['type'] else ''})"
+        for name, one in databases.items()
+    }
+
+
+def _refuse_unreadable(lineage: Lineage, databases: dict[str, dict[str, Any]]) -> None:
+    """Refuse what is read from a database in memory; insist that the others have their file.
+
+    Raises:
+        DeclarationError: there is no such file.
+
+    """
+    for name, relation in lineage.relations.items():
+        if relation.made_by is not None or relation.location or name in lineage.refused:
+            continue
+        database = relation.sql.split(".")[0].strip('"')
+        path = str(databases.get(database, {"path": ""})["path"])
+        if path.startswith(":memory:"):
+            lineage.refused[name] = _problem(
+                relation,
+                "Its database is in memory, of which nothing is left when dbt is done.",
+                "Give the profile a path to a file, then run `dbt build`.",
+            )
+        elif path.startswith("/") and not Path(path).exists():
             raise _refusal(
                 relation.name,
-                f"It is the same table as {other.name}, so a replay cannot tell what is known of"
-                " which.",
-                "Read it by ref() everywhere.",
+                f"Its database {path} does not exist. A relative path in a profile starts where dbt"
+                " was started, and here it starts in the project's folder.",
+                "Write an absolute path in profiles.yml, or run dbt in the project's folder.",
             )
-    return Lineage(
-        found,
-        {name: Path(path) for name, path in warehouse["databases"].items()},
-        warehouse["settings"],
-    )
 
 
 def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
-    """Return the compiled graph, and where the warehouse is."""
+    """Return the compiled graph, and where the warehouse is, of the target that published."""
+    graph, warehouse = _run_dbt(artifacts, artifacts.dbt_project)
+    if artifacts.target not in (None, warehouse["target"]):
+        # Only where dbt takes another by itself: given other options, it parses everything anew.
+        graph, warehouse = _run_dbt(
+            artifacts, replace(artifacts.dbt_project, target=artifacts.target)
+        )
+    return graph, warehouse
+
+
+def _run_dbt(artifacts: Artifacts, dbt_project: DbtProject) -> tuple[Graph, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
-        target = Path(name)
+        target, options = Path(name), dbt_project.arguments
         done = subprocess.run(
-            [sys.executable, "-m", "martfeast.replay.compile_project", str(target)],
+            [sys.executable, "-m", "martfeast.replay.compile_project", str(target), *options],
             cwd=artifacts.project_dir,
             env={
                 **os.environ,
@@ -164,20 +251,15 @@ def _relation(
     """Return a node as a relation. locations: what SQL calls parents in files, by location."""
     name, called = node.relation, _called(graph, node.unique_id)
     sql, location, made_by = name.sql or "", None, None
-    event_time, valid_to, open_end = node.config.event_time, None, "null"
+    event_time, validity = node.config.event_time, None
     if isinstance(node, Source) and not sql.startswith('"'):
         # A source in a file, of which the SQL has the location itself.
         sql, location = f'"{name.database}"."{name.schema_name}"."{node.identifier}"', sql
     if isinstance(node, Model) and node.resource_type == "snapshot":
-        event_time, valid_to = (
-            node.config.column(column) for column in ("dbt_valid_from", "dbt_valid_to")
-        )
+        event_time = node.config.column("dbt_valid_from")
         open_end = node.config.dbt_valid_to_current or "null"
+        validity = Validity(node.config.column("dbt_valid_to"), open_end)
     if isinstance(node, Model) and node.resource_type == "model":
-        if node.code.language == "python":
-            raise _refusal(
-                node.alias, "It is a Python model, and a replay runs SQL.", "Write it in SQL."
-            )
         made_by = (node.code.compiled or "").strip().rstrip(";")
         for place, known_as in locations.items():
             made_by = made_by.replace(str(place), known_as)
@@ -190,19 +272,34 @@ def _relation(
         location=location,
         parents=parents,
         event_time=event_time,
-        valid_to=valid_to,
-        open_end=open_end,
-        timeless=_timeless(node),
+        validity=validity,
+        timeless=str(_declared(node).get("timeless") or ""),
+        date_known_at=_date_known_at(node, artifacts),
         is_asked_for=_asks(graph, node),
         called=called,
+        is_microbatch=node.config.incremental_strategy == "microbatch",
         file=artifacts.file_of_node(node),
     )
 
 
-def _timeless(node: Model | Source) -> str:
-    """Return why a relation's rows were always known, if it is declared so."""
+def _declared(node: Model | Source) -> dict[str, Any]:
+    """Return what a relation says of its knowledge time under ``meta.martfeast``."""
     declared = node.config.meta.get("martfeast")
-    return str(declared.get("timeless") or "") if isinstance(declared, dict) else ""
+    return declared if isinstance(declared, dict) else {}
+
+
+def _date_known_at(node: Model | Source, artifacts: Artifacts) -> str:
+    """Return when in its day a date was known: when the day is over, unless it is declared."""
+    value = _declared(node).get("date_known_at", END_OF_DAY)
+    if value not in DATES_KNOWN:
+        raise refusal(
+            node.alias,
+            "wrong-value",
+            f"Its meta.martfeast.date_known_at is {value!r}.",
+            f"Write one of: {', '.join(DATES_KNOWN)}.",
+            artifacts.file_of_node(node),
+        )
+    return str(value)
 
 
 def _asks(graph: Graph, node: Model | Source) -> bool:
@@ -229,6 +326,10 @@ def _direct_macros(graph: Graph, unique_id: str) -> list[str]:
     names = [unique_id, *graph.ephemeral_in(unique_id)]
     models = [graph.models[name] for name in names if name in graph.models]
     return [macro for model in models for macro in model.depends_on.macros]
+
+
+def _problem(relation: Relation, message: str, fix: str) -> Problem:
+    return Problem(relation.name, "not-replayable", message, fix, relation.file)
 
 
 def _refusal(subject: str, message: str, fix: str) -> DeclarationError:

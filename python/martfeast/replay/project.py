@@ -1,6 +1,5 @@
 """Replays a dbt project's marts, and keeps what was shown as evidence for the gate."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -8,26 +7,26 @@ from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
 from martfeast.gate.evidence import Evidence
 from martfeast.gate.judge import as_problem
-from martfeast.problems import DeclarationError, did_you_mean, refusal
+from martfeast.problems import DeclarationError, Problem, did_you_mean, refusal
 from martfeast.published.replays import ReplayRecord, require_writable, write_replays
 from martfeast.replay.blind_spots import warnings
 from martfeast.replay.lineage import Lineage, compile_lineage
 from martfeast.replay.report import ProjectReplay, failure
-from martfeast.replay.run import Replay, Say, replay
+from martfeast.replay.run import MartReplay, Replay, Say, replay
 
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
 
-ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
 # What must hold before a mart can be replayed at all.
 PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
 
 def replay_project(
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     feature_repo: "FeatureRepo | None" = None,
     names: Iterable[str] = (),
     cut_count: int | None = None,
@@ -37,7 +36,7 @@ def replay_project(
     """Replay marts as of past moments and record what was shown beside what is published.
 
     Args:
-        dbt_project: the folder with dbt_project.yml; any working directory will do.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         feature_repo: whose offline store to check training with; by default this package's.
         names: the marts; by default all.
         cut_count: how many moments to choose, by default what the project asks for. Fewer are no
@@ -56,7 +55,7 @@ def replay_project(
     marts = _find_marts(project, list(names))
     _require_replayable(evidence, marts)
     require_writable(artifacts.published_path)
-    from martfeast.replay.serving import ServingCheck  # Feast takes seconds to import
+    from martfeast.replay.serving import ASOF_STORE, ServingCheck  # Feast takes seconds to import
 
     say("compiling the project")
     lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
@@ -75,7 +74,12 @@ def replay_project(
             say,
         )
     shown = _add_what_is_read(evidence, marts, lineage, replayed)
-    records = _records(evidence, lineage, shown, 0 if moments else asked)
+    for mart in replayed.marts:
+        if mart.due:
+            shown.warnings[mart.mart].append(_due(mart))
+    for name, said in serving.other_rows.items():
+        shown.warnings[name].append(_other_store(name, str(store["type"]), said))
+    records = _records(evidence, marts, lineage, shown, 0 if moments else asked)
     write_replays(artifacts.published_path, records)
     return shown
 
@@ -102,6 +106,29 @@ def _require_replayable(evidence: Evidence, marts: list[Mart]) -> None:
         raise DeclarationError(refused)
 
 
+def _due(mart: MartReplay) -> Problem:
+    """Return the warning that a mart's proof is still to come."""
+    return Problem(
+        mart.mart,
+        "replay-due",
+        mart.due,
+        "When there are later facts (the next load or `dbt snapshot`), run `dbt build` and then"
+        " `martfeast replay`; the gate asks for it.",
+    )
+
+
+def _other_store(mart: str, store: str, said: str) -> Problem:
+    """Return the warning that an offline store, and not the mart, gives other rows."""
+    return Problem(
+        mart,
+        "offline-store-differs",
+        f"Feast's offline store {store} gives other rows than martfeast's, which gives the right"
+        f" ones: {said}.",
+        "Write offline_store: {type: martfeast.offline_store.DuckDBAsofOfflineStore} in"
+        " feature_store.yaml, then run `martfeast replay`.",
+    )
+
+
 def _add_what_is_read(
     evidence: Evidence, marts: list[Mart], lineage: Lineage, replayed: Replay
 ) -> ProjectReplay:
@@ -120,13 +147,14 @@ def _add_what_is_read(
 
 
 def _records(
-    evidence: Evidence, lineage: Lineage, shown: ProjectReplay, asked: int
+    evidence: Evidence, marts: list[Mart], lineage: Lineage, shown: ProjectReplay, asked: int
 ) -> dict[str, ReplayRecord]:
     """Return what the gate is to know; a failure is evidence always.
 
     asked: how many moments were to be chosen; 0 where they were given.
     """
     artifacts = evidence.project.artifacts
+    versions = {mart.unique_id: mart.version for mart in marts}
     return {
         result.unique_id: ReplayRecord(
             lineage={
@@ -136,10 +164,13 @@ def _records(
             replayed_at=f"{evidence.now:%Y-%m-%d %H:%M:%S}",
             asked=asked,
             cuts=result.cuts,
+            enough=result.enough,
+            known_from=getattr(versions[result.unique_id], "first_known_at", None),
+            known_until=getattr(versions[result.unique_id], "last_known_at", None),
             compared=result.compared,
             withheld=result.withheld,
             failure=failure(result),
-            warnings=[problem.message for problem in shown.warnings[result.mart]],
+            warnings=[f"{one.message} {one.fix}" for one in shown.warnings[result.mart]],
         )
         for result in shown.replay.marts
         if asked >= evidence.project.cuts or result.differences

@@ -75,8 +75,12 @@ def failure(mart: MartReplay) -> str:
     if mart.differences:
         first = mart.differences[0]
         late = f", through later facts of {'; '.join(first.late)}" if first.late else ""
-        return f"at {len(mart.differences)} of {mart.cuts} cuts it knew the future{late}"
+        return f"at {_moments(mart)} of {mart.cuts} cuts it knew the future{late}"
     return mart.problem
+
+
+def _moments(mart: MartReplay) -> int:
+    return len({difference.cut.at for difference in mart.differences})
 
 
 def _describe(mart: MartReplay) -> str:
@@ -87,7 +91,7 @@ def _describe(mart: MartReplay) -> str:
         for name, count in difference.changed.items():
             columns[name] = columns.get(name, 0) + count
     lines = [
-        f"{mart.mart} knew the future at {len(mart.differences)} of {mart.cuts} cuts:"
+        f"{mart.mart} knew the future at {_moments(mart)} of {mart.cuts} cuts:"
         f" {sum(d.missing for d in mart.differences):,} rows that could not be known,"
         f" {sum(d.extra for d in mart.differences):,} that are gone since",
         *(f"  {name} changed in {count:,} rows" for name, count in columns.items()),

@@ -14,10 +14,10 @@ from datetime import datetime
 
 from martfeast.declaration.declared import Mart
 from martfeast.engines.duckdb import timestamp, utc
-from martfeast.problems import DeclarationError
+from martfeast.problems import Problem
 from martfeast.published.replays import DEFAULT_CUTS, FEWEST_CUTS
 from martfeast.replay.compare import Difference, compare, in_words
-from martfeast.replay.cuts import choose_cuts, perturbed
+from martfeast.replay.cuts import Reach, choose_cuts, find_reaches, perturbed
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.scratch import Cut, Scratch
 
@@ -29,18 +29,21 @@ Serving = Callable[[Scratch, Cut], dict[str, str]]
 class MartReplay:
     """What the replays of one mart showed.
 
-    cuts: those that withheld facts under it and compared rows of it. compared, withheld: how many,
-    over all cuts.
+    cuts: moments that withheld facts under it and compared rows of it. enough: how many it takes.
+    compared, withheld: how many rows and facts, over all cuts.
     differences: where it knew the future. problem: why nothing was shown; empty if something was.
+    due: why no cut can show anything yet, where its rows could not know the future at all.
     """
 
     mart: str
     unique_id: str
     cuts: int
+    enough: int
     compared: int
     withheld: int
     differences: list[Difference]
     problem: str
+    due: str = ""
 
     @property
     def has_passed(self) -> bool:
@@ -81,44 +84,57 @@ def replay(
         say: is told of progress, a line at a time.
 
     Returns:
-        What was shown. A mart has passed if at every cut its rows are those published.
+        What was shown. A mart has passed if at every cut its rows are those published. One that
+        cannot be built again has not, and its problem says why.
 
     Raises:
-        DeclarationError: something cannot be replayed.
+        DeclarationError: the warehouse cannot be read.
 
     """
     scratch = Scratch(lineage, project_dir)
     scratch.build(None, set(lineage.relations))
+    order = [mart.unique_id for mart in marts]
+    refused = [_refused(mart, scratch.failed, say) for mart in marts if _is_refused(scratch, mart)]
+    marts = [mart for mart in marts if not _is_refused(scratch, mart)]
+    wanted: set[str] = set().union(*(lineage.above(mart.unique_id) for mart in marts))
     shown = [_Shown(mart, lineage, compare(scratch, mart, None)) for mart in marts]
     for one in shown:
         if one.rebuilt.is_none:
             say(f"rebuilt    {one.mart.name}: as published, {one.rebuilt.compared:,} rows")
-    read = {parent for relation in lineage.relations.values() for parent in relation.parents}
-    timed = [r for r in lineage.relations.values() if r.event_time and r.unique_id in read]
+    relations = [lineage.relations[name] for name in lineage.relations if name in wanted]
+    read = {parent for relation in relations for parent in relation.parents}
+    timed = [r for r in relations if r.event_time and r.unique_id in read]
     cuts = [Cut(utc(moment), "as asked") for moment in at]
     if not cuts:
-        cuts = perturbed(choose_cuts(scratch, timed, marts, cut_count, time_zones))
+        reaches = find_reaches(scratch, timed, marts, cut_count)
+        for one, reach in zip(shown, reaches, strict=True):
+            one.reach = reach
+        cuts = perturbed(choose_cuts(scratch, reaches, cut_count, time_zones))
     withheld = [_withheld(scratch, timed, cut) for cut in cuts]
     for number, (cut, later) in enumerate(zip(cuts, withheld, strict=True), 1):
         say(f"cut {number:>2}/{len(cuts)}  {cut}: {sum(later.values()):,} later facts")
-        _replay_cut(scratch, cut, later, shown, serving, say)
+        _replay_cut(scratch, wanted, cut, later, shown, serving, say)
     named = [{lineage.relations[r].name: n for r, n in later.items()} for later in withheld]
-    return Replay(cuts, named, [one.conclude(scratch, cuts, say) for one in shown])
+    concluded = [one.conclude(scratch, cuts, say) for one in shown] + refused
+    return Replay(cuts, named, sorted(concluded, key=lambda one: order.index(one.unique_id)))
 
 
 @dataclass
 class _Shown:
     """What has been shown of one mart so far.
 
-    rebuilt: without a cut. pairs: for each cut, facts withheld under it and rows compared.
+    rebuilt: without a cut. reach: where cuts could show something; None where they were given.
+    pairs: for each cut, facts withheld under it and rows compared.
     """
 
     mart: Mart
     lineage: Lineage
     rebuilt: Difference
+    reach: Reach | None = None
     pairs: list[tuple[int, int]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     served: str = ""
+    unbuilt: str = ""
 
     def compare(self, scratch: Scratch, cut: Cut, later: dict[str, int]) -> Difference:
         """Compare the mart at a cut. later: the facts after it, by relation."""
@@ -133,7 +149,9 @@ class _Shown:
     def conclude(self, scratch: Scratch, cuts: list[Cut], say: Say) -> MartReplay:
         """Return what was shown in the end."""
         effective = [pair for pair in self.pairs if all(pair)]
-        problem = self._problem(cuts, len(effective))
+        moments = {cut.at for cut, pair in zip(cuts, self.pairs, strict=True) if all(pair)}
+        enough = self.reach.moments if self.reach else min(len(cuts), FEWEST_CUTS)
+        problem = self._problem(cuts, len(moments), enough)
         differences = [] if problem else self.differences
         if differences:
             say(f"source     {self.mart.name}: looking for what makes it differ")
@@ -143,53 +161,100 @@ class _Shown:
         return MartReplay(
             self.mart.name,
             self.mart.unique_id,
-            len(effective),
+            len(moments),
+            enough,
             sum(rows for _, rows in effective),
             sum(facts for facts, _ in effective),
             differences,
             problem,
+            "" if problem or differences else self._due(),
         )
 
-    def _problem(self, cuts: list[Cut], effective: int) -> str:
+    def _advice(self) -> str:
+        """Return what else may make published rows differ, and what to do."""
+        above = [self.lineage.relations[n] for n in self.lineage.above(self.mart.unique_id)]
+        batched = sorted(one.name for one in above if one.is_microbatch)
+        if batched:
+            return (
+                f"dbt builds {', '.join(batched)} by batches: rows before its begin are never made,"
+                " a batch sees only its own part of a parent that has event_time (read such a"
+                " parent as ref('<parent>').render()), and past batches stay as they were until"
+                f" `dbt run --select {' '.join(batched)} --event-time-start <first day>"
+                " --event-time-end <day after the last>`, then `dbt build`"
+            )
+        return (
+            "rows of an incremental model are older than its code (`dbt build --full-refresh`), a"
+            " hook changes them, or the model is not deterministic"
+        )
+
+    def _due(self) -> str:
+        """Return why no cut can show anything yet; empty if one can."""
+        if self.reach is None or self.reach.moments or self.reach.last is None:
+            return ""
+        return (
+            f"All facts under it were known by {self.reach.last}, and its first row is of"
+            f" {self.reach.first}: no row of it could know the future, and no cut can show yet that"
+            " none will."
+        )
+
+    def _problem(self, cuts: list[Cut], effective: int, enough: int) -> str:
         """Return why nothing was shown; empty if something was."""
         if not self.rebuilt.is_none:
             return (
                 "what is published is not what the present code makes of the present data:"
                 f" {in_words(self.rebuilt)}. Run `dbt build`, then replay again; if they"
-                " still differ, rows of an incremental model are older than its code"
-                " (`dbt build --full-refresh`), a hook changes them, or the model is not"
-                " deterministic"
+                f" still differ, {self._advice()}"
             )
         if self.differences:
             return ""
+        if self.unbuilt:
+            return self.unbuilt
         if not self.rebuilt.compared:
             return "it has no rows, so nothing is shown. Load data, then run `dbt build`"
-        if not cuts or effective < min(len(cuts), FEWEST_CUTS):
+        if effective < enough or not (enough or self._due()):
             return _vacuous(cuts, self.pairs)
         return self.served
 
 
+def _is_refused(scratch: Scratch, mart: Mart) -> bool:
+    return mart.unique_id in scratch.failed
+
+
+def _refused(mart: Mart, failed: dict[str, Problem], say: Say) -> MartReplay:
+    """Return that a mart cannot be replayed, and why."""
+    problem = not_replayable(failed[mart.unique_id])
+    say(f"left out   {mart.name}: {problem}")
+    return MartReplay(mart.name, mart.unique_id, 0, 0, 0, 0, [], problem)
+
+
+def not_replayable(problem: Problem) -> str:
+    """Return in words that something under a mart cannot be replayed."""
+    where = f" ({problem.file})" if problem.file else ""
+    words = f"it cannot be replayed, for {problem.subject}{where}: {problem.message} {problem.fix}"
+    return words.rstrip(".")
+
+
 def _replay_cut(
     scratch: Scratch,
+    wanted: set[str],
     cut: Cut,
     later: dict[str, int],
     shown: list[_Shown],
     serving: Serving | None,
     say: Say,
 ) -> None:
-    try:
-        scratch.build(cut, set(scratch.lineage.relations))
-    except DeclarationError:
-        if cut.perturbation == "withheld":
-            raise
-        # Times that were moved apart may be times that a model rightly has no answer for.
-        say("           cannot be built with facts perturbed like this: left out")
-        for one in shown:
-            one.pairs.append((0, 0))
-        return
+    scratch.build(cut, wanted)
     for one in shown:
-        if not one.compare(scratch, cut, later).is_none:
-            say(f"           {one.mart.name} differs")
+        problem = scratch.failed.get(one.mart.unique_id)
+        if problem is None:
+            if not one.compare(scratch, cut, later).is_none:
+                say(f"           {one.mart.name} differs")
+            continue
+        one.pairs.append((0, 0))
+        # Times that were moved apart may be times that a model rightly has no answer for.
+        say(f"           {one.mart.name} cannot be built with facts {cut.perturbation}: left out")
+        if cut.perturbation == "withheld":
+            one.unbuilt = one.unbuilt or f"at {cut.at}, {not_replayable(problem)}"
     if serving is not None and cut.perturbation == "withheld":
         problems = serving(scratch, cut)
         for one in shown:
@@ -233,13 +298,18 @@ def _find_late(scratch: Scratch, mart: Mart, cut: Cut) -> list[str]:
         if relation.unique_id in above - {mart.unique_id} and relation.event_time:
             scratch.build(cut, above, {relation.unique_id})
             if not compare(scratch, mart, cut).is_none:
-                found.append(f"{relation.name} ({relation.file}{_without_time(scratch, relation)})")
+                found.append(f"{relation.name} ({relation.file}{_about_time(scratch, relation)})")
     return found
 
 
-def _without_time(scratch: Scratch, relation: Relation) -> str:
+def _about_time(scratch: Scratch, relation: Relation) -> str:
+    """Return what to know of a relation's event time, as words."""
+    said = ""
+    if scratch.time_type(relation) == "DATE":
+        when = relation.date_known_at.replace("_of_", " of its ")
+        said = f", whose {relation.event_time} is a date, taken as known at the {when}"
     sql = f"select count(*) from ({scratch.event_times(relation)}) where t is null"
     count = scratch.connection.execute(sql).fetchall()[0][0]
-    if not count:
-        return ""
-    return f", of which {count:,} rows have no {relation.event_time} and so were never known"
+    if count:
+        said += f", of which {count:,} rows have no {relation.event_time} and so were never known"
+    return said

@@ -1,15 +1,15 @@
 """The database in which a lineage is built again as of a cut; the warehouse is only read."""
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
 
 from martfeast.engines.duckdb import literal, quoted, timestamp
-from martfeast.problems import refusal
-from martfeast.replay.lineage import Lineage, Relation
+from martfeast.problems import Problem, refusal
+from martfeast.replay.lineage import END_OF_DAY, Lineage, Relation
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,19 @@ class Cut:
         return f"{self.at.isoformat(sep=' ')} ({self.reason}, later facts {self.perturbation})"
 
 
+class _Unbuilt(Exception):
+    """A relation cannot be built; ``problem`` says why."""
+
+    def __init__(self, relation: Relation, rule: str, message: str, fix: str) -> None:
+        self.problem = Problem(relation.name, rule, message, fix, relation.file)
+        super().__init__(message)
+
+
 class Scratch:
-    """A DuckDB in memory in which a lineage is built again; the warehouse is only read."""
+    """A DuckDB in memory in which a lineage is built again; the warehouse is only read.
+
+    failed: why a relation, or what it is made of, could not be built last, by unique_id.
+    """
 
     def __init__(self, lineage: Lineage, project_dir: str) -> None:
         self.lineage = lineage
@@ -38,17 +49,57 @@ class Scratch:
         for name, value in lineage.settings.items():
             self.connection.execute(f"set {name} = {literal(str(value))}")
         self.connection.execute(f"set file_search_path = {literal(project_dir)}")
-        for database in lineage.databases:
-            self.connection.execute(f"attach ':memory:' as {quoted(database)}")
+        # Its own first database would have the name that dbt's has if that is called memory.
         self.connection.execute("attach ':memory:' as replayed")
-        self.attached: dict[str, str] = {}
+        self.connection.execute("use replayed")
+        self.connection.execute("detach memory")
         self.time_types: dict[str, str] = {}
         self.number = {name: index for index, name in enumerate(lineage.relations)}
+        self.failed: dict[str, Problem] = dict(lineage.refused)
+        self._read_warehouse()
         self.shared = self._build_shared()
+        self._never = dict(self.failed)
 
     def table(self, relation: Relation) -> str:
         """Return SQL of the whole relation, before any cut."""
         return f"replayed.main.r{self.number[relation.unique_id]}"
+
+    def _read_warehouse(self) -> None:
+        """Read what dbt does not make from SQL, once; then let nothing be known by dbt's names."""
+        relations = self.lineage.relations.values()
+        read = [
+            one for one in relations if one.made_by is None and one.unique_id not in self.failed
+        ]
+        is_needed = any(one.location is None for one in read)
+        attached = {
+            name: self._attach(name, sql) if is_needed else "it is not attached"
+            for name, sql in self.lineage.databases.items()
+        }
+        for relation in read:
+            for name, reason in attached.items():
+                if reason and not relation.location and relation.sql.startswith(f"{quoted(name)}."):
+                    raise refusal(
+                        relation.name,
+                        "not-replayable",
+                        f"Its database {name} cannot be read: {reason}.",
+                        "If dbt is running, try again when it is done.",
+                    )
+            try:
+                self._make(relation)
+            except _Unbuilt as error:
+                self.failed[relation.unique_id] = error.problem
+        for name, reason in attached.items():
+            if not reason:
+                self.connection.execute(f"detach {quoted(name)}")
+            self.connection.execute(f"attach ':memory:' as {quoted(name)}")
+
+    def _attach(self, name: str, sql: str) -> str:
+        """Attach a database; return why that cannot be done, or an empty text."""
+        try:
+            self.connection.execute(sql)
+        except duckdb.Error as error:
+            return str(error).splitlines()[0].rstrip(".")
+        return ""
 
     def _build_shared(self) -> set[str]:
         """Build what no cut changes, once; return its unique_ids."""
@@ -57,50 +108,43 @@ class Scratch:
             schema = relation.sql.rsplit(".", 1)[0]
             self.connection.execute(f"create schema if not exists {schema}")
             parents = [self.lineage.relations[parent] for parent in relation.parents]
-            if all(p.unique_id in shared and not p.event_time for p in parents):
+            is_still = all(p.unique_id in shared and not p.event_time for p in parents)
+            if relation.made_by is None or is_still:
                 shared.add(relation.unique_id)
-                self._make(relation)
-                self._show(relation, None)
+                self._build(relation, None, is_made=relation.made_by is None)
         return shared
 
+    def _build(self, relation: Relation, cut: Cut | None, is_made: bool) -> None:
+        """Build a relation, unless what it is made of failed, and let its name show it."""
+        above = next((self.failed[one] for one in relation.parents if one in self.failed), None)
+        if above is not None:
+            self.failed.setdefault(relation.unique_id, above)
+        if relation.unique_id in self.failed:
+            return
+        try:
+            if not is_made:
+                self._make(relation)
+            self._show(relation, cut)
+        except _Unbuilt as error:
+            self.failed[relation.unique_id] = error.problem
+
     def _make(self, relation: Relation) -> None:
-        rows = relation.made_by
-        if rows is None:
-            rows = f"from {relation.location or self._in_warehouse(relation)}"
+        rows = relation.made_by or f"from {relation.location or relation.sql}"
         try:
             self.connection.execute(f"create or replace table {self.table(relation)} as {rows}")
         except duckdb.Error as error:
-            raise refusal(
-                relation.name,
+            raise _Unbuilt(
+                relation,
                 "not-replayable",
-                f"A replay cannot build it: {str(error).splitlines()[0]}.",
+                f"A replay cannot build it: {str(error).splitlines()[0].rstrip('.')}.",
                 "Run `dbt build`; it says more if the model is at fault.",
-                relation.file,
             ) from None
-
-    def _in_warehouse(self, relation: Relation) -> str:
-        """Return what a relation is called in the file of its database, attached read-only."""
-        database, name = relation.sql.split(".", 1)
-        database = database.strip('"')
-        if database not in self.attached:
-            path = self.lineage.databases.get(database, Path())
-            alias = f"warehouse_file_{len(self.attached)}"
-            try:
-                self.connection.execute(f"attach {literal(str(path))} as {alias} (read_only)")
-            except duckdb.Error as error:
-                raise refusal(
-                    relation.name,
-                    "not-replayable",
-                    f"Its database {database}, {path}, cannot be read:"
-                    f" {str(error).splitlines()[0].rstrip('.')}.",
-                    "If dbt is running, try again when it is done.",
-                ) from None
-            self.attached[database] = alias
-        return f"{self.attached[database]}.{name}"
 
     def _show(self, relation: Relation, cut: Cut | None) -> None:
         """Let the relation's own name show what is known of it."""
         rows = f"select * from {self.table(relation)}"
+        if relation.event_time:
+            self.time_type(relation)  # a column that is no time is told before any cut
         if cut is not None and relation.event_time:
             rows = self.as_of(relation, cut)
         self.connection.execute(f"create or replace view {relation.sql} as {rows}")
@@ -108,7 +152,7 @@ class Scratch:
     def build(
         self, cut: Cut | None, wanted: set[str], cut_relations: set[str] | None = None
     ) -> None:
-        """Build relations again as of a cut.
+        """Build relations again as of a cut; ``failed`` then has what could not be built.
 
         Args:
             cut: the moment; None for no cut.
@@ -116,13 +160,24 @@ class Scratch:
             cut_relations: the relations whose later facts are cut; by default all.
 
         """
+        self.failed = dict(self._never)
+        namesakes = Counter(relation.sql.lower() for relation in self.lineage.relations.values())
         for relation in self.lineage.relations.values():
             if relation.unique_id not in wanted:
                 continue
-            if relation.unique_id not in self.shared:
-                self._make(relation)
-            is_cut = cut_relations is None or relation.unique_id in cut_relations
-            self._show(relation, cut if is_cut else None)
+            for name in relation.parents:  # another relation may have the name of this one
+                parent = self.lineage.relations[name]
+                if namesakes[parent.sql.lower()] > 1 and name not in self.failed:
+                    self._show(parent, self._cut_of(parent, cut, cut_relations))
+            is_made = relation.unique_id in self.shared
+            self._build(relation, self._cut_of(relation, cut, cut_relations), is_made)
+        if cut is None:  # what cannot be built of everything is not tried again
+            self._never = dict(self.failed)
+
+    def _cut_of(
+        self, relation: Relation, cut: Cut | None, cut_relations: set[str] | None
+    ) -> Cut | None:
+        return cut if cut_relations is None or relation.unique_id in cut_relations else None
 
     def time_type(self, relation: Relation) -> str:
         """Return the type of a relation's event time, which must be a time."""
@@ -131,21 +186,29 @@ class Scratch:
             types = {row[0].lower(): row[1] for row in described}
             type_ = types.get(str(relation.event_time).lower(), "not a column")
             if not type_.startswith(("TIMESTAMP", "DATE")):
-                raise refusal(
-                    relation.name,
+                raise _Unbuilt(
+                    relation,
                     "event-time-unusable",
                     f"Its event_time is {relation.event_time}, which is {type_}.",
                     "Name a column that is a timestamp or a date.",
-                    relation.file,
                 )
             self.time_types[relation.unique_id] = type_
         return self.time_types[relation.unique_id]
 
     def utc(self, relation: Relation) -> str:
-        """Return SQL of a relation's event time: TIMESTAMP, UTC, whatever the session's zone."""
-        time = quoted(str(relation.event_time))
-        if "ZONE" in self.time_type(relation):
+        """Return SQL of when a relation's rows were known: TIMESTAMP, UTC, in any session's zone.
+
+        A date is known when it is over, unless the relation says otherwise.
+        """
+        return self._moment(relation, quoted(str(relation.event_time)))
+
+    def _moment(self, relation: Relation, time: str) -> str:
+        """Return SQL of a time of the type of event_time as the moment when it was known."""
+        type_ = self.time_type(relation)
+        if "ZONE" in type_:
             return f"timezone('UTC', {time})"
+        if type_ == "DATE" and relation.date_known_at == END_OF_DAY:
+            return f"(cast({time} as timestamp) + interval 1 day)"
         return f"cast({time} as timestamp)"
 
     def event_times(self, relation: Relation) -> str:
@@ -156,10 +219,11 @@ class Scratch:
         """Return SQL of a relation as of a cut."""
         table, time = self.table(relation), quoted(str(relation.event_time))
         is_known = f"{self.utc(relation)} <= {timestamp(cut.at)}"
-        if relation.valid_to:
-            until = quoted(relation.valid_to)
-            known = f"case when {until} <= {timestamp(cut.at)} then {until}"
-            replaced = f"{known} else {relation.open_end} end as {until}"
+        if relation.validity:
+            until = quoted(relation.validity.column)
+            is_over = f"{self._moment(relation, until)} <= {timestamp(cut.at)}"
+            known = f"case when {is_over} then {until}"
+            replaced = f"{known} else {relation.validity.open_end} end as {until}"
             return f"select * replace ({replaced}) from {table} where {is_known}"
         if cut.perturbation == "withheld":
             return f"select * from {table} where {is_known}"

@@ -1,6 +1,5 @@
 """Puts a declaration where ``feast apply`` finds it, if the gate lets it pass."""
 
-import os
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 from martfeast.declaration.project import read_project
 from martfeast.files import acquire_lock, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
+from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.assess import assess
 from martfeast.gate.report import notes
 from martfeast.problems import DeclarationError
@@ -18,7 +18,7 @@ from martfeast.to_feast.objects import feast_objects
 
 def expose(
     namespace: MutableMapping[str, object],
-    dbt_project: str | os.PathLike[str],
+    dbt_project: ProjectLike,
     target_path: str | None = None,
 ) -> None:
     """Put a dbt project's Feast objects into a module, where ``feast apply`` finds them.
@@ -29,7 +29,7 @@ def expose(
 
     Args:
         namespace: the module's ``globals()``.
-        dbt_project: the folder with dbt_project.yml.
+        dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         target_path: dbt's target folder, if it is not the project's usual one.
 
     Raises:
@@ -37,14 +37,14 @@ def expose(
             Feast then stops before it touches the registry.
 
     """
+    from martfeast.registry import settings_file
     from martfeast.to_feast.repository import FeatureRepo
 
     # Feast loads this module within its command, before it opens the registry.
     context = click.get_current_context(silent=True)
-    options = (context.obj if context else None) or {}
     folder = Path(str(namespace["__file__"])).resolve().parent
-    yaml_file = Path(options.get("FS_YAML_FILE") or folder / "feature_store.yaml")
-    feature_repo = FeatureRepo(folder, yaml_file.resolve()) if yaml_file.exists() else None
+    yaml_file = settings_file(folder)
+    feature_repo = FeatureRepo(folder, yaml_file) if yaml_file.exists() else None
     try:
         if feature_repo and feature_repo.registry_path and context and context.info_name == "apply":
             lock = Path(f"{feature_repo.registry_path}.lock")

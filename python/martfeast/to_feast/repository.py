@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martfeast.gate.evidence import Registered
-from martfeast.problems import refusal
+from martfeast.problems import DeclarationError, refusal
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -22,7 +22,7 @@ class FeatureRepo:
     @property
     def registry_path(self) -> Path | None:
         """The file of a local file registry, absolute; None for another kind of registry."""
-        registry = self._config().registry
+        registry = self.config().registry
         if registry.registry_type != "file" or "://" in str(registry.path):
             return None
         return self.path / str(registry.path)
@@ -30,18 +30,20 @@ class FeatureRepo:
     @property
     def offline_store(self) -> dict[str, Any]:
         """The settings of its offline store."""
-        settings = self._config().offline_store
+        settings = self.config().offline_store
         return dict(settings) if isinstance(settings, dict) else settings.model_dump()
 
     def read_registered(self) -> Registered:
         """Return what the registry holds; nothing if there is none yet.
 
         Raises:
-            DeclarationError: feature_store.yaml cannot be used.
+            DeclarationError: feature_store.yaml cannot be used, or the registry belongs elsewhere.
 
         """
         try:
             return self._read_registered()
+        except DeclarationError:
+            raise
         except Exception as error:  # whatever Feast raises for settings that it cannot use
             reason = " ".join(str(error).split()).rstrip(".")
             raise refusal(
@@ -77,12 +79,26 @@ class FeatureRepo:
         return str(self.store().registry.proto())
 
     def store(self) -> "FeatureStore":
-        """Return the feature store. Importing Feast takes seconds, so it happens here."""
+        """Return the feature store. Importing Feast takes seconds, so it happens here.
+
+        Raises:
+            DeclarationError: its registry belongs to another feature repo.
+
+        """
         from feast import FeatureStore
 
+        from martfeast.registry import RegistryPlaceError, require_home
+
+        if self.registry_path is not None:
+            try:
+                require_home(self.registry_path, self.config().project, self.path)
+            except RegistryPlaceError as error:
+                message, _, fix = error.message.partition(" Nothing was changed. ")
+                raise refusal("registry", "registry-elsewhere", message, fix) from None
         return FeatureStore(str(self.path), fs_yaml_file=self.yaml_file)
 
-    def _config(self) -> "RepoConfig":
+    def config(self) -> "RepoConfig":
+        """Return Feast's settings of it."""
         from feast.repo_config import load_repo_config
 
         return load_repo_config(self.path, self.yaml_file)

@@ -1,6 +1,6 @@
 """The criteria, in the order in which they are shown; each stands under the question it answers."""
 
-from martfeast.gate.criteria.history import PUBLISHED, SCHEMA_COMPATIBLE
+from martfeast.gate.criteria.history import HISTORY_UNCHANGED, PUBLISHED, SCHEMA_COMPATIBLE
 from martfeast.gate.criteria.ownership import ACCESS_PUBLIC, CONTRACT_ENFORCED, DESCRIBED, OWNED
 from martfeast.gate.criteria.quality import (
     GRAIN_TESTED_UNIQUE,
@@ -29,6 +29,7 @@ CRITERIA = (
     NO_LABEL_UPSTREAM,
     LABEL_AUDITED,
     REPLAYED,
+    HISTORY_UNCHANGED,
     SCHEMA_COMPATIBLE,
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from martfeast.declaration.declared import Exposure, FeatureMart, Mart
 from martfeast.gate.criterion import HISTORY, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
-from martfeast.published.release import column_differences
+from martfeast.published.release import ColumnDifferences, column_differences
 
 
 def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
@@ -28,9 +28,50 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         return
     contract = {column.name: column.type for column in mart.columns}
     differences = column_differences(version.path, contract)
-    if differences:
+    if differences.unreadable:
         fix = "Remove the file if it is there, then run `dbt build`: it publishes the mart anew."
         yield Finding(f"{differences}.", fix, mart.place)
+    elif str(differences):
+        file = evidence.project.artifacts.file_of_node(evidence.model(mart))
+        yield Finding(
+            f"Version {version.name} differs from the contract: {differences}.",
+            f"Run `dbt build`. If they still differ, the YAML and {file} do:"
+            f" {_to_agree(mart, differences)}.",
+            mart.place,
+        )
+
+
+def _to_agree(mart: Mart, differences: ColumnDifferences) -> str:
+    """Return what to change in contract or model, so that they have the same columns."""
+    types = {column.name: column.data_type for column in mart.columns}
+    undeclared = {name.lower(): name for name in differences.undeclared}
+    by_case = {n: undeclared[n.lower()] for n in differences.missing if n.lower() in undeclared}
+    steps = [f"write {name} as {there} in columns" for name, there in by_case.items()]
+    if missing := [name for name in differences.missing if name not in by_case]:
+        steps.append(f"take {', '.join(missing)} out of columns, or select it in the model")
+    if added := [name for name in differences.undeclared if name not in by_case.values()]:
+        steps.append(f"add {', '.join(added)} to columns, or take it out of the model")
+    for name, found, _ in differences.retyped:
+        cast = f"cast {name} to {types.get(name)} in the model"
+        steps.append(f"{cast}, or correct its data_type, for it is {found} there")
+    return "; ".join(steps)
+
+
+def _history_unchanged(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    version = evidence.verdict(mart).version
+    if version is None or mart.restatement.expected:
+        return
+    restated, covered = version.restated_row_count, version.covered_row_count
+    if restated > covered * mart.restatement.tolerance_share:
+        allowed = mart.restatement.tolerance_share
+        more = f" and {allowed:.2%} are allowed" if allowed else ""
+        yield Finding(
+            f"Of {covered:,} rows that were published before, {restated:,} are lost or others in"
+            f" version {version.name}{more}: models learned from rows that are no more.",
+            "Mend the data or the model, then run `dbt build`. If it is meant, say so under"
+            " meta.feast: restatement: {expected: <why>}, and train anew.",
+            mart.place,
+        )
 
 
 def _schema_compatible(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
@@ -95,6 +136,12 @@ PUBLISHED = Criterion(
     "A version is published that the code as it is now made, with the contract's columns.",
     _published,
     is_fixed=True,
+)
+HISTORY_UNCHANGED = Criterion(
+    "history_unchanged",
+    HISTORY,
+    "It still has the rows that were published of times gone by, but for a declared share.",
+    _history_unchanged,
 )
 SCHEMA_COMPATIBLE = Criterion(
     "schema_compatible",

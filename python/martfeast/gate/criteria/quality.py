@@ -5,48 +5,25 @@ from datetime import timedelta
 
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.from_dbt.checksums import code_checksum
-from martfeast.from_dbt.node import GenericTest, Source, Test, UnitTest
+from martfeast.from_dbt.node import Source, Test, UnitTest
+from martfeast.from_dbt.tested import never_null_columns, unique_columns, unquoted
 from martfeast.gate.criterion import GOOD_ENOUGH, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
 from martfeast.published.release import PublishedVersion
 
-# Generic tests that say that columns are unique together, with the argument that names the columns.
-UNIQUENESS_TESTS = {
-    "unique": "column_name",
-    "unique_grain": "columns",
-    "unique_combination_of_columns": "combination_of_columns",
-    "expect_compound_columns_to_be_unique": "column_list",
-}
-
-
-def _tests_on(evidence: Evidence, mart: Mart) -> Iterator[GenericTest]:
-    """Yield the mart's own generic tests that any row at all can fail."""
-    for test in evidence.graph.generic_tests_on(mart.unique_id):
-        if test.generic and test.sees_every_row:
-            yield test.generic
-
-
-def _unique_columns(evidence: Evidence, mart: Mart) -> list[set[str]]:
-    """Return the sets of columns that a test says are unique together.
-
-    They are dbt's own on one column, and those of packages on several. In lower case.
-    """
-    found = []
-    for test in _tests_on(evidence, mart):
-        columns = test.arguments.get(UNIQUENESS_TESTS.get(test.name, ""))
-        if columns:
-            listed = columns if isinstance(columns, list) else [columns]
-            found.append({str(column).lower() for column in listed})
-    return found
-
 
 def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    if isinstance(mart, LabelMart) and mart.natural_key:
+        return
     grain = {name.lower() for name in (*mart.entity_columns, mart.timestamp, mart.created)}
-    if not any(columns <= grain for columns in _unique_columns(evidence, mart)):
+    if not any(columns <= grain for columns in unique_columns(evidence.graph, mart.unique_id)):
         keys = ", ".join([*mart.entity_columns, mart.timestamp])
+        fix = f"Add the test martfeast.unique_grain over [{keys}] or over some of them"
+        if isinstance(mart, LabelMart):
+            fix += "; or, if its rows have a key of their own, the test unique on that column"
         yield Finding(
             "No test of severity error says that a key and moment have one row.",
-            f"Add the test martfeast.unique_grain over [{keys}] or over some of them.",
+            f"{fix}.",
             mart.place,
         )
 
@@ -54,11 +31,7 @@ def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
 def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
     """Return the columns that a test or an enforced constraint keeps from null, in lower case."""
     model = evidence.model(mart)
-    safe = {
-        str(test.arguments.get("column_name")).lower()
-        for test in _tests_on(evidence, mart)
-        if test.name == "not_null"
-    }
+    safe = never_null_columns(evidence.graph, mart.unique_id)
     is_table = model.config.materialized in ("table", "incremental")
     if is_table and model.config.is_contract_enforced:
         kinds = ("not_null", "primary_key")
@@ -67,7 +40,7 @@ def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
                 safe.add(column.name.lower())
         for constraint in model.constraints or ():
             if constraint.type in kinds:
-                safe.update(name.lower() for name in constraint.columns)
+                safe.update(unquoted(name).lower() for name in constraint.columns)
     return safe
 
 
@@ -76,8 +49,9 @@ def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     needed = [*mart.entity_columns, mart.timestamp]
     if isinstance(mart, LabelMart):
         # A spine may lack a key that is not its grain: that row then has no features from there.
-        grain = set().union(*_unique_columns(evidence, mart))
+        grain = set().union(*unique_columns(evidence.graph, mart.unique_id))
         needed = [name for name in needed if name.lower() in grain or name == mart.timestamp]
+        needed += mart.natural_key
     nullable = [name for name in needed if name and name.lower() not in safe]
     if nullable:
         yield Finding(

@@ -1,12 +1,15 @@
 """Criteria of truth: does it represent ground truth."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.declaration.keys import FEAST
 from martfeast.from_dbt.node import Model, feast_meta
 from martfeast.gate.criterion import TRUTH, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
+from martfeast.published.release import PublishedVersion
+from martfeast.published.replays import ReplayRecord
 
 # Generic tests that audit a label.
 LABEL_AUDITS = ("label_coverage", "label_base_rate")
@@ -88,9 +91,33 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             f" {evidence.project.cuts} (vars.martfeast.replay.cuts)."
         )
         yield Finding(message, fix, mart.place)
+    elif not record.failure and record.cuts < min(record.enough, evidence.project.cuts):
+        message = (
+            f"It was replayed at {record.cuts} moments that withheld facts under it and compared"
+            f" rows of it, and {min(record.enough, evidence.project.cuts)} are needed."
+        )
+        yield Finding(message, fix, mart.place)
+    elif (
+        not record.failure and record.enough < evidence.project.cuts and _has_grown(record, version)
+    ):
+        message = (
+            f"It was replayed at {record.cuts} moments, all that its data had then, up to"
+            f" {record.known_until}; now it goes up to {version.last_known_at} and can show more."
+        )
+        yield Finding(message, fix, mart.place)
     elif record.failure:
         fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."
         yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)
+
+
+def _has_grown(record: ReplayRecord, version: PublishedVersion) -> bool:
+    """Tell whether a mart covers more than twice the time that it did when it was replayed."""
+    moments = (record.known_from, record.known_until, version.first_known_at, version.last_known_at)
+    try:
+        first, last, first_now, last_now = (datetime.fromisoformat(str(one)) for one in moments)
+    except ValueError:  # without rows, or in a year that Python does not have
+        return False
+    return last_now - first_now > 2 * (last - first)
 
 
 KNOWLEDGE_TIME_DECLARED = Criterion(

@@ -18,7 +18,7 @@ select
         when relations.status in ('error', 'partial success') then relations.name || ' failed to build'
         when relations.status <> 'success' then relations.name || ' was ' || relations.status
         when relations.is_partial
-            then relations.name || ' was built with --empty, --sample or --defer, so not on all its data'
+            then relations.name || ' was built with --empty, --sample, --defer or a window of event times, so not on all its data'
         when (relations.built_checksum is distinct from relations.code_checksum)
             then relations.name || ' has changed since it was built'
         when relations.unfinished_number > relations.invocation_number

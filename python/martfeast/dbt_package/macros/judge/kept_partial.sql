@@ -1,26 +1,35 @@
 {#
   An incremental model and a snapshot keep what earlier builds left. One that was built on part of the data stays
-  partial until a full refresh on all of it.
+  partial until a full refresh on all of it; so does one that began with a window of event times.
 #}
 {% macro judge_kept_partial() %}
 {% set evidence = martfeast.evidence_schema() %}
 {% set judge = martfeast.judge_schema() %}
-select results.node_id
-from {{ evidence }}.results
-inner join {{ judge }}.target_invocations
-    on results.invocation_id = target_invocations.invocation_id
-where
-    results.status = 'success'
-    and results.materialized in ('incremental', 'snapshot')
-group by results.node_id
-having
-    coalesce(
-        max(target_invocations.invocation_number) filter (where target_invocations.is_partial), 0
-    )
-    > coalesce(
-        max(target_invocations.invocation_number) filter (
-            where target_invocations.is_full_refresh and not target_invocations.is_partial
-        ),
-        0
-    )
+with builds as (
+    select
+        results.node_id,
+        coalesce(results.is_window, false) as is_window,
+        target_invocations.is_partial,
+        target_invocations.invocation_number,
+        max(target_invocations.invocation_number) filter (where target_invocations.is_full_refresh)
+            over (partition by results.node_id) as refresh_number,
+        min(target_invocations.invocation_number) over (partition by results.node_id) as first_number
+    from {{ evidence }}.results
+    inner join {{ judge }}.target_invocations
+        on results.invocation_id = target_invocations.invocation_id
+    where
+        results.status = 'success'
+        and results.materialized in ('incremental', 'snapshot')
+),
+
+kept as (
+    select
+        node_id,
+        is_partial or (is_window and invocation_number = coalesce(refresh_number, first_number)) as is_part
+    from builds
+    where invocation_number >= coalesce(refresh_number, first_number)
+)
+
+select distinct node_id from kept
+where is_part
 {% endmacro %}

@@ -1,5 +1,5 @@
 {#
-  Only what ran on this dbt target is evidence for it: another one has other rows.
+  Only what ran on this dbt target, in its schema, is evidence for it: another one has other rows.
 #}
 {% macro judge_target_invocations() %}
 {% set evidence = martfeast.evidence_schema() %}
@@ -10,5 +10,8 @@ select
     is_full_refresh,
     selected_nodes
 from {{ evidence }}.invocations
-where target_name = {{ martfeast.literal(target.name) }}
+where
+    target_name = {{ martfeast.literal(target.name) }}
+    -- Without a schema, of before it was recorded.
+    and coalesce(schema_name, {{ martfeast.literal(target.schema) }}) = {{ martfeast.literal(target.schema) }}
 {% endmacro %}

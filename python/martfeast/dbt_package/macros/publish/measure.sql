@@ -15,7 +15,9 @@
         content_hash varchar,
         columns json,
         first_known_at timestamp,
-        last_known_at timestamp
+        last_known_at timestamp,
+        covered_row_count bigint,
+        restated_row_count bigint
     )
   {% endset %}
   {% do run_query(sql) %}
@@ -56,6 +58,125 @@
         and ends_with(files.file, '/' || published.path)
   {% endset %}
   {% do run_query(sql) %}
+
+  {% set sql %}
+    select
+        martfeast_measured.mart_id,
+        files.file
+    from martfeast_measured
+    inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
+    inner join glob({{ versions }}) as files
+        on ends_with(files.file, '/' || coalesce(published.baseline, published.path))
+    where martfeast_measured.is_copied
+  {% endset %}
+  {% for row in run_query(sql).rows %}
+    {% do martfeast.count_restated(graph.nodes[row['mart_id']], row['file']) %}
+  {% endfor %}
+{% endmacro %}
+
+
+{#
+  Count the rows of a mart that a version published before had, of times that it covered, and that are lost or
+  other rows now. Rows are compared by the columns that both have with the same type; of doubles seven digits,
+  because sums differ in the last ones with the order of addition. Where the column of knowledge time is another
+  one now, nothing can be compared and all rows count as restated.
+#}
+{% macro count_restated(mart, file) %}
+  {% set known_at = martfeast.knowledge_column(mart) %}
+  {% if known_at %}
+    {% set sql %}
+      select
+          now_there.column_name,
+          now_there.column_type
+      from (describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ mart.relation_name }}) as now_there
+      inner join (describe select * from read_parquet({{ martfeast.glob_literal(file, '') }})) as before
+          on
+              now_there.column_name = before.column_name
+              and now_there.column_type = before.column_type
+    {% endset %}
+    {% set compared = [] %}
+    {% set names = [] %}
+    {% for column in run_query(sql).rows %}
+      {% set quoted = adapter.quote(column['column_name']) %}
+      {% do names.append(quoted) %}
+      {% do compared.append("format('{:.6e}', " ~ quoted ~ ")" if column['column_type'] in ['DOUBLE', 'FLOAT'] else quoted) %}
+    {% endfor %}
+    {% set sql %}
+      update martfeast_measured
+      set
+          covered_row_count = counts.covered_row_count,
+          restated_row_count = counts.restated_row_count
+      from (
+          {% if known_at not in names %}
+          select
+              count(*) as covered_row_count,
+              count(*) as restated_row_count
+          from read_parquet({{ martfeast.glob_literal(file, '') }})
+          {% else %}
+          with before as (
+              select
+                  {{ known_at }} as known_at,
+                  hash({{ compared | join(', ') }}) as content
+              from read_parquet({{ martfeast.glob_literal(file, '') }})
+          ),
+
+          horizon as (select max(before.known_at) as known_at from before),
+
+          covered as (
+              select content from before
+              where known_at is not null
+          ),
+
+          present as (
+              select hash({{ compared | join(', ') }}) as content
+              from {{ mart.relation_name }}
+              where {{ known_at }} <= (select horizon.known_at from horizon)
+          ),
+
+          lost as (
+              select content from covered
+              except all
+              select content from present
+          ),
+
+          appeared as (
+              select content from present
+              except all
+              select content from covered
+          )
+
+          select
+              (select count(*) from covered) as covered_row_count,
+              greatest((select count(*) from lost), (select count(*) from appeared)) as restated_row_count
+          {% endif %}
+      ) as counts
+      where martfeast_measured.mart_id = {{ martfeast.literal(mart.unique_id) }}
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# The column that says when what is in a row became known, quoted; none where the mart does not say, or has not got it. #}
+{% macro knowledge_column(mart) %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set feast = feast if feast is mapping else {} %}
+  {% set label = feast.get('label') if feast.get('label') is mapping else {} %}
+  {% set name = label.get('known_at') or feast.get('timestamp') %}
+  {{ return(adapter.quote(name) if name is string and name in mart.columns else none) }}
+{% endmacro %}
+
+
+{# What a mart says of restatements: the share of rows that may be restated, and 1 where they are expected. #}
+{% macro restatement_tolerance(mart) %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set declared = feast.get('restatement') if feast is mapping else none %}
+  {% if declared is mapping and declared.get('expected') %}
+    {{ return(1) }}
+  {% elif declared is mapping and declared.get('tolerance_share') is number %}
+    {{ return(declared['tolerance_share']) }}
+  {% endif %}
+  {{ return(0) }}
 {% endmacro %}
 
 
@@ -106,7 +227,9 @@
         ) as content_hash,
         (select mart_columns.columns from mart_columns) as columns,
         min(known_at) as first_known_at,
-        max(known_at) as last_known_at
+        max(known_at) as last_known_at,
+        0 as covered_row_count,
+        0 as restated_row_count
     from mart_rows
   {% endset %}
   {% do run_query(sql) %}

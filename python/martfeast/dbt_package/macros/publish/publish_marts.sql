@@ -19,7 +19,9 @@
 #}
 {% macro publish_marts(results) %}
   {% if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] %}
-    {% if target.type == 'duckdb' %}
+    {% if not martfeast.published_path() %}
+      {% do log('martfeast: nothing was published: published_path has no path for target ' ~ target.name, info=true) %}
+    {% elif target.type == 'duckdb' %}
       {% set shown = martfeast.published_path() %}
       {% do martfeast.publish_from_duckdb(martfeast.published_folder(), shown) %}
     {% else %}
@@ -29,9 +31,13 @@
 {% endmacro %}
 
 
-{# Where to publish, as the project's variable has it. #}
+{# Where to publish, as the project's variable has it: one path, or one for each target; none for others. #}
 {% macro published_path() %}
-  {{ return((var('published_path', none) or 'data/published').rstrip('/')) }}
+  {% set path = var('published_path', none) or 'data/published' %}
+  {% if path is mapping %}
+    {% set path = path.get(target.name) or '' %}
+  {% endif %}
+  {{ return(path.rstrip('/')) }}
 {% endmacro %}
 
 
@@ -55,6 +61,22 @@
   {% do martfeast.record_source_loads() %}
   {% do martfeast.judge_marts() %}
   {% do martfeast.load_current_release(folder, shown) %}
+  {% set other = martfeast.other_line(shown) %}
+  {% if other %}
+    {% do log('martfeast: held back: every mart: ' ~ other, info=true) %}
+  {% else %}
+    {% do martfeast.publish_release(folder, shown) %}
+  {% endif %}
+
+  {% set sql %}
+    detach martfeast_publishing
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# Write what is new, and the release that holds from now on. #}
+{% macro publish_release(folder, shown) %}
   {% do martfeast.measure_marts(folder) %}
   {% do martfeast.write_versions(folder, shown) %}
   {% do martfeast.draft_release() %}
@@ -64,11 +86,6 @@
     {% do martfeast.write_release(folder, number, change['change_count'] > 0) %}
   {% endif %}
   {% do martfeast.record_publications(number) %}
-
-  {% set sql %}
-    detach martfeast_publishing
-  {% endset %}
-  {% do run_query(sql) %}
   {% do martfeast.report_release(shown, number, change['change_count']) %}
 {% endmacro %}
 
@@ -77,46 +94,85 @@
 {% macro draft_release() %}
   {% set sql %}
     create or replace temp table martfeast_release as
+    with tolerances as (
+        {% for mart in graph.nodes.values() if martfeast.feast_meta(mart) and mart.resource_type == 'model' %}
+        select
+            {{ martfeast.literal(mart.unique_id) }} as mart_id,
+            {{ martfeast.restatement_tolerance(mart) }} as tolerance_share
+        {% if not loop.last %}
+        union all
+        {% endif %}
+        {% else %}
+        select
+            '' as mart_id,
+            0 as tolerance_share
+        {% endfor %}
+    ),
+
+    drafted as (
+        select
+            verdicts.mart,
+            verdicts.mart_id as unique_id,
+            coalesce(fresh.version, published.version) as version,
+            coalesce(fresh.path, published.path) as path,
+            case
+                when fresh.is_copied
+                    then {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }}
+                else published.published_at
+            end as published_at,
+            case
+                when fresh.mart_id is not null then verdicts.built_by
+                else published.built_by
+            end as built_by,
+            case
+                when fresh.mart_id is not null then verdicts.code_checksum
+                else published.code_checksum
+            end as code_checksum,
+            coalesce(fresh.columns, published.columns) as columns,
+            coalesce(fresh.row_count, published.row_count) as row_count,
+            coalesce(fresh.first_known_at, published.first_known_at) as first_known_at,
+            coalesce(fresh.last_known_at, published.last_known_at) as last_known_at,
+            coalesce(fresh.content_hash, published.content_hash) as content_hash,
+            case
+                when fresh.is_copied then fresh.covered_row_count
+                else coalesce(published.covered_row_count, 0)
+            end as covered_row_count,
+            case
+                when fresh.is_copied then fresh.restated_row_count
+                else coalesce(published.restated_row_count, 0)
+            end as restated_row_count,
+            case
+                when len(verdicts.reasons) = 0 then to_json(verdicts.tests)
+                else published.tests
+            end as tests,
+            case
+                when len(verdicts.reasons) = 0 then to_json(verdicts.sources)
+                else published.sources
+            end as sources,
+            case
+                when len(verdicts.reasons) = 0 then to_json(verdicts.lineage)
+                else published.lineage
+            end as lineage,
+            verdicts.reasons as held_back,
+            verdicts.warnings,
+            coalesce(published.baseline, published.path) as compared_with
+        from {{ martfeast.judge_schema() }}.verdicts
+        left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
+        left join martfeast_current as published on verdicts.mart_id = published.unique_id
+    )
+
     select
-        verdicts.mart,
-        verdicts.mart_id as unique_id,
-        coalesce(fresh.version, published.version) as version,
-        coalesce(fresh.path, published.path) as path,
+        drafted.* exclude (compared_with),  -- noqa: RF02
+        -- What history is compared with: the newest version that kept it, or whose restatement is declared.
         case
-            when fresh.is_copied
-                then {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }}
-            else published.published_at
-        end as published_at,
-        case
-            when fresh.mart_id is not null then verdicts.built_by
-            else published.built_by
-        end as built_by,
-        case
-            when fresh.mart_id is not null then verdicts.code_checksum
-            else published.code_checksum
-        end as code_checksum,
-        coalesce(fresh.columns, published.columns) as columns,
-        coalesce(fresh.row_count, published.row_count) as row_count,
-        coalesce(fresh.first_known_at, published.first_known_at) as first_known_at,
-        coalesce(fresh.last_known_at, published.last_known_at) as last_known_at,
-        coalesce(fresh.content_hash, published.content_hash) as content_hash,
-        case
-            when len(verdicts.reasons) = 0 then to_json(verdicts.tests)
-            else published.tests
-        end as tests,
-        case
-            when len(verdicts.reasons) = 0 then to_json(verdicts.sources)
-            else published.sources
-        end as sources,
-        case
-            when len(verdicts.reasons) = 0 then to_json(verdicts.lineage)
-            else published.lineage
-        end as lineage,
-        verdicts.reasons as held_back,
-        verdicts.warnings
-    from {{ martfeast.judge_schema() }}.verdicts
-    left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
-    left join martfeast_current as published on verdicts.mart_id = published.unique_id
+            when
+                drafted.restated_row_count
+                <= drafted.covered_row_count * coalesce(tolerances.tolerance_share, 0)
+                then drafted.path
+            else drafted.compared_with
+        end as baseline
+    from drafted
+    left join tolerances on drafted.unique_id = tolerances.mart_id
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}

@@ -30,6 +30,9 @@
     'tests': 'JSON',
     'sources': 'JSON',
     'lineage': 'JSON',
+    'covered_row_count': 'BIGINT',
+    'restated_row_count': 'BIGINT',
+    'baseline': 'VARCHAR',
     'held_back': 'VARCHAR[]',
     'warnings': 'VARCHAR[]'
   } %}
@@ -53,9 +56,45 @@
 {% endmacro %}
 
 
+{#
+  A folder holds the releases of one target of one database: another one has other rows, and would publish over
+  them. Why this run is another one, and what to do; none if it is the same, or the first. A database is known by
+  the number in its evidence, or by its place in the profile, where it was built anew.
+#}
+{% macro other_line(shown) %}
+  {% set sql %}
+    select
+        release ->> '$.target' as target_name,
+        release ->> '$.target_schema' as schema_name,
+        release ->> '$.location' as location,
+        release ->> '$.warehouse_id' as warehouse_id,
+        (select warehouse.warehouse_id from {{ martfeast.evidence_schema() }}.warehouse) as this_warehouse_id
+    from martfeast_readable
+  {% endset %}
+  {% for line in run_query(sql).rows if line['target_name'] and not var('martfeast_take_over', false) %}
+    {% set is_same_database = line['warehouse_id'] == line['this_warehouse_id'] or line['location'] == martfeast.location() %}
+    {% if line['target_name'] != target.name or line['schema_name'] != target.schema or not is_same_database %}
+      {{ return(
+        shown ~ ' holds what target ' ~ line['target_name'] ~ ' published (' ~ line['location'] ~ ', schema '
+        ~ line['schema_name'] ~ '), and this run is of target ' ~ target.name ~ ' (' ~ martfeast.location()
+        ~ ', schema ' ~ target.schema ~ '). Give each a folder of its own, published_path: {' ~ line['target_name']
+        ~ ': ' ~ shown ~ ', ...}; or, to publish here from now on, run once with --vars \'martfeast_take_over: true\''
+      ) }}
+    {% endif %}
+  {% endfor %}
+  {{ return(none) }}
+{% endmacro %}
+
+
+{# Where the target's database is, as the profile has it. #}
+{% macro location() %}
+  {{ return((target.get('path') or target.get('host') or target.database) | string) }}
+{% endmacro %}
+
+
 {# The format of releases: up by one with every change that another version of martfeast would misread. #}
 {% macro release_format() %}
-  {{ return(2) }}
+  {{ return(3) }}
 {% endmacro %}
 
 
@@ -71,6 +110,7 @@
 
 {# Stop a run before it changes anything, if a newer martfeast has written what is published. #}
 {% macro require_known_format() %}
+  {% if not martfeast.published_path() %}{{ return(none) }}{% endif %}
   {% set file = martfeast.published_folder() ~ '/current.json' %}
   {% set sql %}
     select file from glob({{ martfeast.glob_literal(file, '') }})
@@ -212,6 +252,10 @@
         {{ number }} as release_number,
         {{ martfeast.literal(invocation_id) }} as judged_by,
         {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
+        {{ martfeast.literal(target.name) }} as target,
+        {{ martfeast.literal(target.schema) }} as target_schema,
+        {{ martfeast.literal(martfeast.location()) }} as location,
+        (select warehouse.warehouse_id from {{ martfeast.evidence_schema() }}.warehouse) as warehouse_id,
         coalesce(list(martfeast_release order by mart), []) as marts
     from martfeast_release
   {% endset %}

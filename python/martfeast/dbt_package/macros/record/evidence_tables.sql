@@ -9,6 +9,9 @@
   {% set sql %}
     create schema if not exists {{ evidence }};
 
+    create table if not exists {{ evidence }}.warehouse as
+    select cast(uuid() as varchar) as warehouse_id;
+
     create table if not exists {{ evidence }}.invocations (
         invocation_number bigint,
         invocation_id varchar,
@@ -20,6 +23,8 @@
         selected_nodes varchar[],
         started_at timestamp
     );
+
+    alter table {{ evidence }}.invocations add column if not exists schema_name varchar;
 
     create table if not exists {{ evidence }}.completions (
         invocation_id varchar,
@@ -42,6 +47,8 @@
         completed_at timestamp,
         execution_seconds double
     );
+
+    alter table {{ evidence }}.results add column if not exists is_window boolean;
 
     create table if not exists {{ evidence }}.source_loads (
         invocation_id varchar,

@@ -26,6 +26,22 @@
 {% endmacro %}
 
 
+{#
+  Whether dbt builds some of a model's batches only: from --event-time-start on, which is after the first, or to
+  --event-time-end, which is over. dbt takes these two together.
+#}
+{% macro is_window(node) %}
+  {% set start = invocation_args_dict.get('event_time_start') | string | replace('T', ' ') %}
+  {% set end = invocation_args_dict.get('event_time_end') | string | replace('T', ' ') %}
+  {% set begin = node.config.get('begin') | string | replace('T', ' ') %}
+  {{ return(
+    invocation_args_dict.get('event_time_start') is not none
+    and node.config.get('incremental_strategy') == 'microbatch'
+    and (start[:begin | length] > begin or end < run_started_at.strftime('%Y-%m-%d %H:%M:%S'))
+  ) }}
+{% endmacro %}
+
+
 {% macro insert_invocation() %}
   {% set relations = [] %}
   {% if flags.WHICH != 'test' %}
@@ -50,7 +66,8 @@
         {{ martfeast.literal(target.name) }} as target_name,
         {{ martfeast.literal(dbt_version) }} as dbt_version,
         {{ martfeast.literal(relations) }} as selected_nodes,
-        {{ martfeast.literal(run_started_at) }} as started_at
+        {{ martfeast.literal(run_started_at) }} as started_at,
+        {{ martfeast.literal(target.schema) }} as schema_name
     from {{ evidence }}.invocations
     having count(*) filter (where invocations.invocation_id = {{ this_invocation }}) = 0
   {% endset %}
@@ -88,7 +105,8 @@
         result.max_loaded_at or none,
         timing.started_at if timing else none,
         timing.completed_at if timing else none,
-        result.execution_time
+        result.execution_time,
+        martfeast.is_window(node)
       ]) %}
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}

@@ -3,10 +3,11 @@
   (columns of both). Returns rows whose label differs, or is on one side only.
 #}
 {% test label_consistency(model, column_name, to, keys, reported) %}
+{%- set names = martfeast.quoted_columns(keys) -%}
 with labels as (
 
     select
-        {{ keys | join(', ') }},
+        {{ names | join(', ') }},
         {{ column_name }} as label,
         true as is_there
     from {{ model }}
@@ -16,7 +17,7 @@ with labels as (
 reports as (
 
     select
-        {{ keys | join(', ') }},
+        {{ names | join(', ') }},
         {{ reported }} as label,
         true as is_there
     from {{ to }}
@@ -24,14 +25,14 @@ reports as (
 )
 
 select
-    {% for key in keys -%}
+    {% for key in names -%}
     coalesce(labels.{{ key }}, reports.{{ key }}) as {{ key }},
     {% endfor -%}
     labels.label,
     reports.label as reported_label
 from labels
 full outer join reports
-    on {% for key in keys %}labels.{{ key }} is not distinct from reports.{{ key }}
+    on {% for key in names %}labels.{{ key }} is not distinct from reports.{{ key }}
     {%- if not loop.last %} and {% endif %}{% endfor %}
 where
     labels.label is distinct from reports.label

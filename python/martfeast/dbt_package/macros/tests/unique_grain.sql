@@ -3,10 +3,11 @@
   occur more than once.
 #}
 {% test unique_grain(model, columns) %}
+{%- set names = martfeast.quoted_columns(columns) | join(', ') -%}
 select
-    {{ columns | join(', ') }},
+    {{ names }},
     count(*) as row_count
 from {{ model }}
-group by {{ columns | join(', ') }}
+group by {{ names }}
 having count(*) > 1
 {% endtest %}

@@ -1,0 +1,67 @@
+"""Options that several commands have."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., None])
+IF_THERE = "feature_repo in the project, if there"
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+json_with_progress_option = click.option(
+    "--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr."
+)
+
+
+def feature_repo_option(
+    what: str, default: str = "feature_repo in the project"
+) -> Callable[[Command], Command]:
+    """Return the option --feature-repo, saying what the command takes it for."""
+    help_ = f"{what}  [default: {default}]"
+    return click.option("--feature-repo", type=click.Path(path_type=Path), help=help_)
+
+
+# dbt's own options, with its names and environment variables.
+DBT_OPTIONS = (
+    click.option(
+        "--project-dir",
+        type=click.Path(path_type=Path),
+        default=".",
+        show_default=True,
+        envvar="DBT_PROJECT_DIR",
+        help="The folder with dbt_project.yml.",
+    ),
+    click.option("--target", "-t", help="The dbt target whose marts are meant.  [env: DBT_TARGET]"),
+    click.option("--profile", help="The dbt profile.  [env: DBT_PROFILE]"),
+    click.option("--profiles-dir", help="The folder with profiles.yml.  [env: DBT_PROFILES_DIR]"),
+    click.option("--target-path", help="The folder of dbt's artifacts.  [env: DBT_TARGET_PATH]"),
+    click.option("--vars", "variables", metavar="YAML", help="Variables, as dbt was given them."),
+)
+
+
+def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add dbt's options to a command, which is given them as one ``project``."""
+
+    @functools.wraps(command)
+    def with_project(
+        *,
+        project_dir: Path,
+        target: str | None,
+        profile: str | None,
+        profiles_dir: str | None,
+        target_path: str | None,
+        variables: str | None,
+        **others: Any,
+    ) -> None:
+        from martfeast.from_dbt.dbt_project import DbtProject, parse_variables
+
+        given = parse_variables(variables) if variables else {}
+        project = DbtProject(project_dir, target_path, target, profile, profiles_dir, given)
+        command(project=project, **others)
+
+    for option in reversed(DBT_OPTIONS):
+        with_project = option(with_project)
+    return with_project

@@ -1,0 +1,94 @@
+"""What was materialized last: the record of it, and what the online store is behind.
+
+Reading it takes no Feast, so that `martfeast status` need not wait for it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from martfeast.declaration.declared import FeatureMart
+from martfeast.records import Record, RecordError
+
+
+class MaterializedView(BaseModel):
+    """What the online store was given of one feature view.
+
+    version: of the mart. until: rows known by then, UTC without zone. columns: keys and features.
+    last_interval: the end of the last interval that Feast's registry had then, as text, and how
+    many there were: others than these, and somebody has run `feast materialize` since.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    until: datetime
+    columns: list[str]
+    last_interval: str
+
+
+class Materialized(Record):
+    """The file ``data/materialized.json`` of a feature repo.
+
+    project: the Feast project. online_store: the checksum of the online store's settings.
+    views: by name; a view that is being written to is not among them.
+    """
+
+    FORMAT: ClassVar[int] = 1
+
+    project: str
+    online_store: str
+    views: dict[str, MaterializedView]
+
+
+def materialized_path(repo_path: Path) -> Path:
+    """Return the file of the record of a feature repo."""
+    return repo_path / "data/materialized.json"
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A mart whose published version the online store does not serve.
+
+    served: the version that it serves; None if that is not known. published: the version to serve.
+    """
+
+    mart: str
+    served: str | None
+    published: str
+
+    def __str__(self) -> str:
+        serves = f"version {self.served}" if self.served else "no known version"
+        return (
+            f"online: {self.mart} serves {serves}, published is {self.published};"
+            " run `feast apply` if that is not applied, and `martfeast materialize`"
+        )
+
+
+def behind(repo_path: Path, marts: Iterable[FeatureMart]) -> list[Behind]:
+    """Return the marts that the online store is behind with.
+
+    Args:
+        repo_path: the folder of the feature repo.
+        marts: the feature marts of the project.
+
+    Returns:
+        One for each mart; none if `martfeast materialize` was never run here.
+
+    """
+    try:
+        views = Materialized.read(materialized_path(repo_path)).views
+    except FileNotFoundError:
+        return []
+    except RecordError:
+        views = {}  # `martfeast materialize` says what is wrong with it, and writes everything
+    found = []
+    for mart in marts:
+        served = views[mart.name].version if mart.name in views else None
+        if mart.online and mart.version is not None and served != mart.version.name:
+            found.append(Behind(mart.name, served, mart.version.name))
+    return found
