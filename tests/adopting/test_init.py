@@ -26,6 +26,32 @@ FILES = {
     "packages.yml",
 }
 
+MORE_MODELS = """
+models:
+  - name: read_by_daily
+    columns: [{name: customer_id}, {name: known_at}]
+  - name: order_lines
+    config: {contract: {enforced: true}}
+    columns:
+      - {name: line_id, data_type: bigint, data_tests: [unique]}
+      - {name: customer_id, data_type: bigint}
+      - {name: ordered_at, data_type: date}
+      - {name: price, data_type: "decimal(18,2)"}
+  - name: visits
+    columns: [{name: store}, {name: visitor}, {name: known_at}, {name: first_seen_at}, {name: x_id}]
+    data_tests:
+      - unique_combination_of_columns:
+          arguments: {combination_of_columns: [Store, visitor, known_at]}
+  - name: rates
+    config: {event_time: valid_from}
+    columns: [{name: currency_code}, {name: valid_from}, {name: loaded_at}]
+  - name: totals
+    columns: [{name: total}]
+  - name: declared
+    config: {meta: {feast: {timestamp: known_at}}}
+    columns: [{name: customer_id}, {name: known_at}]
+"""
+
 
 def init(folder: Path, *arguments: str, answer: str | None = None) -> Result:
     done = CliRunner().invoke(main, ["init", "--project-dir", str(folder), *arguments], answer)
@@ -56,9 +82,19 @@ def parsed_shop(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """The shop as `dbt parse` leaves it."""
     shop = Library(tmp_path_factory.mktemp("shop") / "project")
     shutil.copytree(REPOSITORY / "tests/projects/shop", shop.path)
-    # A model that could be a mart by its place in the graph, and whose columns nobody describes.
+    for model in yaml.safe_load(MORE_MODELS)["models"]:
+        (shop.path / f"models/{model['name']}.sql").write_text(
+            "{{ config(materialized='table') }} select 1 as x from {{ ref('stg_orders') }}"
+        )
     (shop.path / "models/daily.sql").write_text(
-        "{{ config(materialized='table') }} select 1 as day from {{ ref('stg_orders') }}"
+        "{{ config(materialized='incremental') }} select 1 as x from {{ ref('read_by_daily') }}"
+    )
+    (shop.path / "models/more.yml").write_text(MORE_MODELS)
+    # As the package dbt_utils has it, for which no network is needed here.
+    (shop.path / "macros").mkdir()
+    (shop.path / "macros/unique_combination_of_columns.sql").write_text(
+        "{% test unique_combination_of_columns(model, combination_of_columns) %}"
+        " select 1 from {{ model }} {% endtest %}"
     )
     assert shop.dbt("parse").returncode == 0
     return shop
@@ -178,10 +214,10 @@ def test_the_package_is_named_relatively_within_one_repository(bare, monkeypatch
 def test_what_is_set_already_stays_and_what_it_generates_is_ignored(bare, settings, ignored):
     project = f"name: bare\nvars:\n  martfeast: {settings}\n"
     (bare / "dbt_project.yml").write_text(project)
-    (bare / ".gitignore").write_text("feature_repo")
+    (bare / ".gitignore").write_text("feature_*")
     init(bare, "--yes")
     assert (bare / "dbt_project.yml").read_text() == project
-    assert (bare / ".gitignore").read_text().split() == ["feature_repo", *ignored]
+    assert (bare / ".gitignore").read_text().split() == ["feature_*", *ignored]
 
 
 def test_a_feature_repo_that_is_there_stays_and_what_differs_is_said(bare):
@@ -189,7 +225,7 @@ def test_a_feature_repo_that_is_there_stays_and_what_differs_is_said(bare):
     store, features = bare / "feature_repo/feature_store.yaml", bare / "feature_repo/features.py"
     store.write_text("project: ours\nregistry: data/registry.db\nprovider: local\n")
     features.write_text("# ours\n")
-    said = init(bare, "--yes").output
+    said = " ".join(init(bare, "--yes").output.split())
     assert (store.read_text(), features.read_text()) == (
         "project: ours\nregistry: data/registry.db\nprovider: local\n",
         "# ours\n",
@@ -322,9 +358,18 @@ def test_a_file_keeps_its_mode_and_a_link_stays_a_link(bare):
     assert (bare / "real.yml").stat().st_mode & 0o777 == 0o640
 
 
+def told(shop: Library) -> dict[str, str]:
+    """What is said of each model, by its name."""
+    said = init(shop.path, "--dry-run").output.split("\n\n")
+    parts = [" ".join(part.split()) for part in said]
+    return {
+        part.split()[0]: part for part in parts if " be a mart" in part and "No model" not in part
+    }
+
+
 def test_it_says_of_each_model_what_the_gate_would(shop):
-    said = " ".join(init(shop.path, "--dry-run").output.split())
-    could, cannot = said.split("customers cannot be a mart yet: a table under marts/.")
+    said = told(shop)
+    could, cannot = said["customer_payments"], said["customers"]
     assert "a table under marts/, with key customer_id and time paid_at" in could
     assert "[data-type-missing] customer_id, paid_at, payment_count," in could
     for criterion in ("contract_enforced", "grain_tested_unique", "keys_not_null", "owned"):
@@ -333,10 +378,59 @@ def test_it_says_of_each_model_what_the_gate_would(shop):
         assert f"[{criterion}]" in could
     for criterion in ("described", "published", "replayed", "tests_passed"):
         assert f"[{criterion}]" not in could
+    assert "[event-time-missing] Nothing says when rows of raw_payments, raw_orders" in could
+    assert "customers cannot be a mart yet: a table under marts/." in cannot
     assert "customer_id is unique, so there is one row for each" in cannot
-    assert "daily cannot be a mart yet: a table that no other model reads." in said
-    assert "No column of it is known." in said
-    assert "stg_" not in said  # views are no marts
+
+
+def test_it_finds_models_that_could_be_marts_and_their_keys_and_time(shop):
+    said = told(shop)
+    leaf = "a table that no other model reads"
+    assert set(said) == {
+        *("customer_payments", "customers"),  # tables under marts/, and views are none
+        *("daily", "order_lines", "visits", "rates", "totals"),  # what nothing reads
+    }
+    assert (
+        f"order_lines could be a mart: {leaf}, with key customer_id and time ordered_at."
+        in (said["order_lines"])
+    )
+    assert "ordered_at: " in said["order_lines"] and "timestamp" in said["order_lines"]
+    assert "price: " in said["order_lines"] and "double" in said["order_lines"]
+    assert f"{leaf}, with key store, visitor and time known_at." in said["visits"]
+    assert f"{leaf}, with key currency_code and time valid_from." in said["rates"]
+    assert "[knowledge_time_declared]" not in said["rates"]
+    assert "No known column looks like a key" in said["totals"]
+    assert "No known column looks like the time" in said["totals"]
+    assert said["daily"].startswith(
+        "daily cannot be a mart yet: an incremental model that no other model reads."
+        " No column of it is known."
+    )
+
+
+def test_what_says_when_its_rows_were_known_is_not_asked_for(shop):
+    for file, old, new in (
+        (
+            "staging/_staging.yml",
+            "status of today.",
+            "status.\n    config: {event_time: ordered_at}",
+        ),
+        (
+            "staging/_staging.yml",
+            "One row per payment.",
+            "One.\n    config: {meta: {martfeast: {timeless: always}}}",
+        ),
+    ):
+        shop.replace_in(f"models/{file}", old, new)
+    assert "dbt parse" in init(shop.path).output
+    assert shop.dbt("parse").returncode == 0
+    assert "[event-time-missing]" not in told(shop)["customer_payments"]
+
+
+@pytest.mark.parametrize("catalog", ["", "[]", '{"nodes": {"model.shop.customers": 1}}'])
+def test_a_catalog_that_cannot_be_read_is_passed_over(shop, catalog):
+    before = told(shop)
+    (shop.path / "target/catalog.json").write_text(catalog)
+    assert told(shop) == before
 
 
 def test_the_yaml_that_it_shows_is_a_declaration(shop):
@@ -350,6 +444,10 @@ def test_the_yaml_that_it_shows_is_a_declaration(shop):
     (shop.path / "models/marts/_marts.yml").write_text(
         example.replace("<who answers for it>", "accounting") + group
     )
+    for other in yaml.safe_load(MORE_MODELS)["models"]:
+        (shop.path / f"models/{other['name']}.sql").unlink()
+    for file in ("more.yml", "daily.sql"):
+        (shop.path / "models" / file).unlink()
     for command in ("deps", "parse"):
         result = shop.dbt(command)
         assert result.returncode == 0, result.stdout

@@ -6,6 +6,7 @@ from martfeast.adopting.edits import write
 from martfeast.adopting.plan import plan_setup
 from martfeast.adopting.report import candidates_report
 from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.gate.report import wrapped
 
 NEXT_STEPS = """\
 Next: `dbt deps`; give a mart its meta.feast; `dbt build`; `martfeast status`; `martfeast replay`;
@@ -41,5 +42,5 @@ def adopt(project: DbtProject, is_agreed: bool = False, is_dry: bool = False) ->
             click.confirm(f"\nWrite {count} file{'s' if count > 1 else ''}?", abort=True)
         write(plan.edits)
         click.echo(f"\nwrote {names}")
-    for part in [*(f"note: {note}" for note in plan.notes), candidates, NEXT_STEPS]:
+    for part in [*(wrapped(f"note: {note}") for note in plan.notes), candidates, NEXT_STEPS]:
         click.echo(f"\n{part}")

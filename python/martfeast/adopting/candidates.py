@@ -156,11 +156,35 @@ def _judge(artifacts: Artifacts, found: list[Candidate]) -> Iterator[Candidate]:
             yield one
             continue
         missing = [problem for problem in problems if _is_about(problem, stands.mart)]
+        missing += _unstamped(artifacts.graph, stands.mart)
         for judgement in stands.judgements.values():
             if judgement.criterion is not PUBLISHED:
                 name = judgement.criterion.name
                 missing += [as_problem(stands.mart, name, each) for each in judgement.findings]
         yield replace(one, missing=tuple(missing))
+
+
+def _unstamped(graph: Graph, mart: Mart) -> list[Problem]:
+    """Say which first relations under a mart never say when their rows were known."""
+    found: dict[str, None] = {}
+    waiting = graph.relations_read(mart.unique_id)
+    while waiting:
+        name = waiting.pop(0)
+        node = graph.relation(name)
+        declared = node.config.meta.get("martfeast")
+        is_timeless = isinstance(declared, dict) and "timeless" in declared
+        is_snapshot = node.resource_type == "snapshot"  # which says it by its own columns
+        if node.config.event_time or is_timeless or is_snapshot:
+            continue
+        parents = graph.relations_read(name)
+        waiting += parents
+        if not parents:
+            found[node.alias] = None
+    if not found:
+        return []
+    message = f"Nothing says when rows of {', '.join(found)} were known, so a replay shows nothing."
+    fix = "Set event_time under config of the first models that read them, or of themselves."
+    return [Problem(mart.name, "event-time-missing", message, fix)]
 
 
 def _is_about(problem: Problem, mart: Mart) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pathspec
+
 from martfeast.adopting.edits import Edit, read_text
 from martfeast.adopting.yaml_text import Entry, YamlTextError, added, load, with_value
 from martfeast.from_dbt.artifacts import DEFAULT_PUBLISHED_PATH
@@ -193,13 +195,13 @@ class _Planner:
             wanted += [path, PurePosixPath(str(datasets))]
         text = read_text(self.project_dir, ".gitignore")
         newline = "\r\n" if "\r\n" in (text or "") else "\n"
-        lines = {line.strip().strip("/") for line in (text or "").splitlines()}
+        ignored = pathspec.PathSpec.from_lines("gitwildmatch", (text or "").splitlines())
         new = [
             f"/{path}/{newline}"
             for path in dict.fromkeys(wanted)
             if not path.is_absolute()
             and ".." not in path.parts
-            and not lines & {str(path), *map(str, path.parents)}
+            and not ignored.match_file(path / "any")
         ]
         if new:
             start = text or ""

@@ -1,16 +1,13 @@
 """Says which models could be marts, what each lacks, and how one would look."""
 
-import json
-import re
 from collections.abc import Iterator
 
 from martfeast.adopting.candidates import Candidate, entity_name, find_candidates
+from martfeast.adopting.yaml_text import flow
 from martfeast.from_dbt.artifacts import read_artifacts
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.report import wrapped
 from martfeast.problems import DeclarationError
-
-_AS_IT_IS = re.compile(r"[\w][\w .()\[\]]*")
 
 
 def candidates_report(project: ProjectLike) -> str:
@@ -90,26 +87,26 @@ def _example(one: Candidate) -> str:
         "",
         "models:",
         f"  - name: {model.name}",
-        f"    description: {_text(model.description) or '<what a row is>'}",
+        f"    description: {_line(model.description) or '<what a row is>'}",
         "    config:",
         f"      group: {model.sharing.group or '<who answers for it>'}",
         "      access: public",
         "      contract: {enforced: true}",
-        f"      event_time: {one.time}  # when what is in a row could first be known, UTC",
+        f"      event_time: {flow(one.time)}  # when what is in a row could first be known, UTC",
         "      meta:",
         "        feast:",
-        f"          timestamp: {one.time}",
+        f"          timestamp: {flow(one.time)}",
         "          # ttl: 30 days  # how long a row holds; for ever without",
         "    data_tests:",
         "      - martfeast.unique_grain:",
-        f"          arguments: {{columns: [{', '.join([*one.keys, str(one.time)])}]}}",
+        f"          arguments: {flow({'columns': [*one.keys, one.time]})}",
         "    columns:",
     ]
     for name, column in model.columns.items():
         lines += [
-            f"      - name: {name}",
+            f"      - name: {flow(name)}",
             f"        data_type: {column.data_type or '<as in the warehouse>'}",
-            f"        description: {_text(column.description) or '<with its unit>'}",
+            f"        description: {_line(column.description) or '<with its unit>'}",
         ]
         if name in one.keys:
             lines.append(
@@ -128,7 +125,6 @@ def _file(one: Candidate) -> str:
     return f"a YAML file beside {one.model.written.original_file_path}"
 
 
-def _text(text: str) -> str:
-    """Return a text as a YAML scalar on one line."""
-    line = " ".join(text.split())
-    return line if _AS_IT_IS.fullmatch(line) or not line else json.dumps(line, ensure_ascii=False)
+def _line(text: str) -> str:
+    """Return a text as a YAML scalar on one line; '' if it is empty."""
+    return flow(" ".join(text.split())) if text.strip() else ""

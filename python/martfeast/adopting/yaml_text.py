@@ -48,7 +48,7 @@ def with_value(text: str, old: str, new: str) -> str:
         raise YamlTextError(" ".join(str(error).split())) from None
     for token in reversed(tokens):
         if token.value == old:
-            text = text[: token.start_mark.index] + _flow(new) + text[token.end_mark.index :]
+            text = text[: token.start_mark.index] + flow(new) + text[token.end_mark.index :]
     return text
 
 
@@ -92,7 +92,7 @@ def _insert(text: str, root: yaml.Node | None, way: tuple[str, ...], entry: Entr
     if node.flow_style:
         inner = text[: end - 1].rstrip()
         comma = "" if inner.endswith(",") else ","
-        return f"{inner}{comma} {_flow(entry)[1:-1]}{text[len(inner) :]}"
+        return f"{inner}{comma} {flow(entry)[1:-1]}{text[len(inner) :]}"
     return _below(text, _end(node), node.start_mark.column, entry)
 
 
@@ -124,7 +124,8 @@ def _below(text: str, index: int, column: int, entry: Entry) -> str:
     return text[:index] + block + text[index:]
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
     dumped = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return dumped.removesuffix("...\n").strip()
 
