@@ -51,11 +51,12 @@ class Candidate:
 
 
 def find_candidates(artifacts: Artifacts) -> list[Candidate]:
-    """Return the models of a project that could be marts and are not, the readiest first.
+    """Return the models of a project that could be marts and are not.
 
     They are tables and incremental models that are in a folder ``marts``, or that no other model
     reads. The gate itself says what is missing for each: it judges the project as if the model had
-    ``meta.feast``. Types come from the contract, or else from dbt's catalog if there is one.
+    ``meta.feast``. Types come from the contract, or else from dbt's catalog if there is one. Those
+    under ``marts`` come first, and of these the readiest.
     """
     types = _catalog_types(artifacts.target_path / "catalog.json")
     found = []
@@ -63,8 +64,12 @@ def find_candidates(artifacts: Artifacts) -> list[Candidate]:
         why = _why(artifacts.graph, model)
         if why:
             found.append(_candidate(artifacts.graph, _typed(model, types.get(unique_id, {})), why))
-    judged = _judge(artifacts, found)
-    return sorted(judged, key=lambda one: (not one.is_suitable, len(one.missing), one.model.alias))
+    return sorted(_judge(artifacts, found), key=_rank)
+
+
+def _rank(one: Candidate) -> tuple[bool, bool, int, str]:
+    rules = {problem.rule for problem in one.missing}
+    return not one.is_suitable, not _is_under_marts(one.model), len(rules), one.model.alias
 
 
 def entity_name(column: str) -> str:
@@ -100,11 +105,15 @@ def _why(graph: Graph, model: Model) -> str:
     if model.resource_type != "model" or not is_table or not is_own or feast_meta(model)[0]:
         return ""
     what = "a table" if model.config.materialized == "table" else "an incremental model"
-    if "marts" in PurePosixPath(model.written.original_file_path).parts[:-1]:
+    if _is_under_marts(model):
         return f"{what} under marts/"
     if any(model.unique_id in one.depends_on.nodes for one in graph.models.values()):
         return ""
     return f"{what} that no other model reads"
+
+
+def _is_under_marts(model: Model) -> bool:
+    return "marts" in PurePosixPath(model.written.original_file_path).parts[:-1]
 
 
 def _candidate(graph: Graph, model: Model, why: str) -> Candidate:
