@@ -41,7 +41,7 @@ def read_exposures(
 
     """
     exposures = []
-    for node in artifacts.graph.exposures.values():
+    for node in sorted(artifacts.graph.exposures.values(), key=lambda node: node.unique_id):
         has_feast, value = dbt.feast_meta(node)
         if has_feast:
             exposures.append(_ExposureReader(artifacts, node, marts, log).read(value))

@@ -46,7 +46,8 @@ def read_marts(artifacts: Artifacts, release: Release, log: ProblemLog) -> list[
     marts: list[Mart] = []
     graph = artifacts.graph
     nodes: list[Node] = [*graph.models.values(), *graph.tests.values(), *graph.sources.values()]
-    for node in nodes:
+    # dbt's own order differs from parse to parse, and so would that of the problems.
+    for node in sorted(nodes, key=lambda node: node.unique_id):
         has_feast, value = feast_meta(node)
         if not has_feast:
             _check_no_column_declares(artifacts, node, log)
