@@ -9,7 +9,16 @@ import pytest
 from click.testing import CliRunner
 from martfeast.cli import main
 
-COMMANDS = ("status", "prune", "materialize", "reroot", "replay", "dataset", "drift")
+COMMANDS = (
+    "init",
+    "status",
+    "prune",
+    "materialize",
+    "reroot",
+    "replay",
+    "dataset",
+    "drift",
+)
 HEAVY = {"feast", "duckdb", "pandas", "numpy", "pyarrow", "dbt", "scipy", "jinja2", "pydantic"}
 
 

@@ -62,6 +62,21 @@ def main() -> None:
     """Feature views from tested dbt marts."""
 
 
+@main.command("init", short_help="Set up martfeast in a dbt project, and find its marts.")
+@dbt_options
+@click.option("--yes", "is_agreed", is_flag=True, help="Write without asking.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+def init_command(project: "DbtProject", is_agreed: bool, dry_run: bool) -> None:
+    """Set up martfeast in a dbt project: show what it would write as a diff, ask, and write it.
+
+    Then say which models could be marts, and what is missing for each. What is there already stays
+    as it is; a second time it changes nothing.
+    """
+    from martfeast.adopting.adopt import adopt
+
+    adopt(project, is_agreed, dry_run)
+
+
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
 @click.argument("mart", required=False)
 @dbt_options
