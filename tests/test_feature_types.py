@@ -1,7 +1,10 @@
 """Contract types: which pass, under which names, and what is advised for the rest."""
 
+import re
+
 import pytest
-from martfeast.feature_types import cast_to, feature_type
+from conftest import REPOSITORY
+from martfeast.feature_types import LIST_ELEMENTS, TIMESTAMP, cast_to, feature_type
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,21 @@ def test_types_that_pass(contract_type, name):
 def test_types_that_do_not(contract_type, advice):
     assert feature_type(contract_type) is None
     assert cast_to(contract_type) == advice
+
+
+def test_the_docs_tables_say_the_same():
+    page = (REPOSITORY / "docs/features.md").read_text()
+    section = page.split("\n## Types\n")[1].split("\n## ")[0]
+    passing, others = (
+        [[cell.strip().split(", ") for cell in line.split("|")[1:3]] for line in table.splitlines()]
+        for table in re.findall(r"\| --- .*\n((?:\|.*\n)+)", section)
+    )
+    named = {
+        type_: name for types, names in passing for type_, name in zip(types, names, strict=True)
+    }
+    assert {type_: str(feature_type(type_)) for type_ in named} == named
+    scalars = {str(one) for one in (*LIST_ELEMENTS, TIMESTAMP)}
+    assert set(named.values()) == scalars | {f"Array({one})" for one in LIST_ELEMENTS}
+    for types, advice in others:
+        assert not any(map(feature_type, types))
+        assert {cast_to(type_) for type_ in types} == {", ".join(advice)}

@@ -105,10 +105,11 @@ def status(
     late = behind(
         _repo_path(project, feature_repo).resolve(),
         [one.mart for one in readiness if isinstance(one.mart, FeatureMart)],
+        assessment.registered.overwritten,
     )
     if is_json:
         found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(found, indent=2, default=str))
     else:
         report = project_report(assessment) if mart is None else mart_report(readiness[0])
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))

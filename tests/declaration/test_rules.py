@@ -438,6 +438,20 @@ def test_a_mistake_in_an_exposure(declared, edit, expected):
     assert rules(declared(edit)) == expected
 
 
+def test_a_mart_is_called_as_its_table_is_and_referred_to_as_its_model_is(declared):
+    (problem,) = declared(lambda m: model(m, TITLES).update(alias="titles")).problems
+    assert problem.message.endswith(f"of model '{TITLES}' that is 'titles'.")
+    assert problem.fix == "Write titles."
+
+    def edit(m):
+        model(m, TITLES).update(alias="titles_v2", version=2)
+        service(m)["features"]["titles_v2"] = service(m)["features"].pop(TITLES)
+        exposure(m)["depends_on"]["nodes"].remove(f"model.library.{TITLES}")
+
+    (problem,) = declared(edit).problems
+    assert problem.fix == f"Add ref('{TITLES}', v=2) to depends_on."
+
+
 def test_what_is_right_gives_no_problem(declared):
     # An exposure of type ml without meta.feast is none of martfeast's business.
     project = declared(

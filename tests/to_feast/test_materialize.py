@@ -125,7 +125,13 @@ def test_what_cannot_be_compared_is_written_whole(copy):
     # An older interval, materialized later, overwrites newer values.
     assert copy.feast("materialize", "2026-02-01T00:00:00", "2026-03-02T00:00:00").returncode == 0
     assert served(copy)[0] == (4, 0.5)
+    said = " ".join(copy.martfeast("status", cwd=copy.path).stdout.split())
+    assert f"online: {VIEW} may serve older values in place of newer ones" in said
+    assert "an interval up to 2026-03-02 00:00:00 UTC" in said
+    assert "member_activity_daily may" in said  # Feast's command takes every view
     assert "others have materialized it since" in why()
+    said = " ".join(copy.martfeast("status", VIEW, cwd=copy.path).stdout.split())
+    assert "older values" not in said
     assert "0 keys written" in materialize(copy, VIEW).stdout
     record.write_text(text.replace('"views"', '"viewz"'))
     assert "cannot be used" in why()

@@ -74,8 +74,8 @@ class _ExposureReader:
         self.name = node.name
         self.place = artifacts.place(node)
         self.models = {
-            model.name
-            for model in artifacts.graph.models.values()
+            unique_id: model
+            for unique_id, model in artifacts.graph.models.items()
             if model.resource_type == "model"
         }
 
@@ -151,7 +151,15 @@ class _ExposureReader:
         """Return the mart of this name, of either kind; log why there is none."""
         mart = self.marts.get(name)
         if mart is None:
-            if name in self.models:
+            named = {one for one, model in self.models.items() if model.name == name}
+            called = [mart.name for mart in self.marts.values() if mart.unique_id in named]
+            if called:
+                tables = "' and '".join(called)
+                message = (
+                    f"A mart is called as its table is, and of model '{name}' that is '{tables}'."
+                )
+                fix = f"Write {' or '.join(called)}."
+            elif named:
                 message = f"Model '{name}' has no meta.feast."
                 fix = "Add it to the model, or take the model out here."
             else:
@@ -166,9 +174,14 @@ class _ExposureReader:
                 part,
                 "lineage-incomplete",
                 f"'{name}' is used here and missing from depends_on, so the lineage would lie.",
-                f"Add ref('{name}') to depends_on.",
+                f"Add {self._ref(mart)} to depends_on.",
             )
         return mart
+
+    def _ref(self, mart: Mart) -> str:
+        """Return how dbt refers to a mart's model."""
+        version = f", v={mart.model_version}" if mart.model_version else ""
+        return f"ref('{self.models[mart.unique_id].name}'{version})"
 
     def _read_features(self, name: str, listed: Any, place: Place) -> list[str]:
         part = f"features.{name}"

@@ -16,11 +16,13 @@ from martfeast.published.replays import read_replays
 class Assessment:
     """How a dbt project stands before the gate.
 
+    registered: what the Feast registry holds.
     problems: what is wrong with the declaration itself, its settings and records.
     readiness: how each mart stands, by name.
     """
 
     project: Project
+    registered: Registered
     problems: list[Problem]
     readiness: list[MartReadiness]
 
@@ -52,7 +54,7 @@ def assess(project: Project, registered: Registered | None = None) -> Assessment
     log = ProblemLog([*project.problems, *damaged])
     evidence = Evidence(project, replays, registered or Registered())
     readiness = judge(evidence, log)
-    return Assessment(project, log.problems, readiness)
+    return Assessment(project, evidence.registered, log.problems, readiness)
 
 
 def read_declaration(dbt_project: ProjectLike, target_path: str | None = None) -> Declaration:

@@ -18,10 +18,13 @@ class Registered:
 
     services: for each feature service, the Feast type of each feature, by feature view.
     keys: for each feature view, the Feast type of each of its join keys.
+    overwritten: for each feature view whose last materialization ended before an earlier one, that
+    end, UTC with zone: rows known after it may be hidden by older ones online.
     """
 
     services: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
+    overwritten: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

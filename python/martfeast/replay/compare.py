@@ -159,7 +159,7 @@ def _examples(
         n = others.index(name)
         sql = (
             f"select {key_names}, today_{n}, replay_{n} from pairs where differs_{n}"
-            f" order by key_{len(keys) - 1} limit {EXAMPLES}"
+            f" order by key_{len(keys) - 1}, {key_names} limit {EXAMPLES}"
         )
         examples += [
             f"{_row(keys, row)}: {name} is {row[-2]}, and was {row[-1]}"

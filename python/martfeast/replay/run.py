@@ -22,7 +22,7 @@ from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.scratch import Cut, Scratch
 
 Say = Callable[[str], None]
-Serving = Callable[[Scratch, Cut], dict[str, str]]
+Serving = Callable[[Scratch, Cut, set[str]], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def replay(
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
-        serving: what to compare besides, at each cut that withholds later facts. It returns what
-            is wrong, by mart.
+        serving: what to compare besides, at each cut that withholds later facts, of the marts
+            named: those of which nothing wrong is known yet. It returns what is wrong, by mart.
         say: is told of progress, a line at a time.
 
     Returns:
@@ -135,6 +135,12 @@ class _Shown:
     differences: list[Difference] = field(default_factory=list)
     served: str = ""
     unbuilt: str = ""
+
+    @property
+    def is_blamed(self) -> bool:
+        """Whether it fails already, whatever else may be found."""
+        failed = self.differences or self.unbuilt or self.served
+        return bool(failed) or not self.rebuilt.is_none
 
     def compare(self, scratch: Scratch, cut: Cut, later: dict[str, int]) -> Difference:
         """Compare the mart at a cut. later: the facts after it, by relation."""
@@ -256,7 +262,8 @@ def _replay_cut(
         if cut.perturbation == "withheld":
             one.unbuilt = one.unbuilt or f"at {cut.at}, {not_replayable(problem)}"
     if serving is not None and cut.perturbation == "withheld":
-        problems = serving(scratch, cut)
+        unblamed = {one.mart.name for one in shown if not one.is_blamed}
+        problems = serving(scratch, cut, unblamed)
         for one in shown:
             if one.mart.name in problems:
                 say(f"           {one.mart.name} is not served as it was")

@@ -7,11 +7,10 @@ All three must agree, row by row.
 
 import contextlib
 import io
-import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from martfeast.declaration.declared import Declaration, Exposure, FeatureMart, Mart
 from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp
 from martfeast.published.release import PUBLISHED_AT
+from martfeast.replay.answers import Mismatch, require_same
 from martfeast.replay.compare import typed_columns
 from martfeast.to_feast.objects import feast_objects
 
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 KEYS = 200
 TRAINING_ROWS = 1_000
 ASOF_STORE = {"type": "martfeast.offline_store.DuckDBAsofOfflineStore"}
-WHOLE_SECONDS = (
-    ". Feast serves a timestamp in whole seconds online, and training has its fractions: write"
-    " date_trunc('second', ...) in the model, or online: false under meta.feast"
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class _Stores:
             if self.is_own:
                 raise
             reason = " ".join(str(error).split()).rstrip(".")
-            raise _Mismatch(f"it fails: {type(error).__name__}: {reason}") from None
+            raise Mismatch(f"it fails: {type(error).__name__}: {reason}") from None
 
 
 class ServingCheck:
@@ -92,19 +88,20 @@ class ServingCheck:
     def __exit__(self, *_: object) -> None:
         self._directory.cleanup()
 
-    def __call__(self, scratch: "Scratch", cut: "Cut") -> dict[str, str]:
-        """Compare at a cut that the scratch warehouse has just built; return by mart what is wrong.
+    def __call__(self, scratch: "Scratch", cut: "Cut", names: set[str]) -> dict[str, str]:
+        """Compare marts at a cut that the scratch warehouse has just built.
 
         Training sets are compared as they would have been built at the cut, and then for each mart
         what a model that is asked at the cut is given, offline and online. What another's offline
-        store gives is no fault of a mart that martfeast's serves as it was.
+        store gives is no fault of a mart that martfeast's serves as it was. Returns what is wrong,
+        by mart.
         """
         for mart in self._built(scratch):
             _export(scratch, mart, cut, self.then_files[mart.name])
-        problems = self._compare(self.stores, scratch, cut)
+        problems = self._compare(self.stores, scratch, cut, names)
         if not problems or self.stores.is_own:
             return problems
-        own = self._compare(self._own, scratch, cut)
+        own = self._compare(self._own, scratch, cut, names)
         for name, problem in problems.items():
             if name not in own:
                 self.other_rows.setdefault(name, problem)
@@ -126,46 +123,66 @@ class ServingCheck:
             isinstance(today.config.offline_store, DuckDBAsofOfflineStoreConfig),
         )
 
-    def _compare(self, stores: _Stores, scratch: "Scratch", cut: "Cut") -> dict[str, str]:
+    def _compare(
+        self, stores: _Stores, scratch: "Scratch", cut: "Cut", names: set[str]
+    ) -> dict[str, str]:
         """Compare at a cut with an offline store; return by mart what is wrong."""
         problems: dict[str, str] = {}
         for exposure in self.declaration.exposures.values():
-            training = self._check_training(stores, scratch, exposure, cut)
-            for name, problem in training.items():
-                problems.setdefault(name, f"at {cut.at}, {problem}")
-        asked = {}
+            if names.intersection(exposure.features_by_mart):
+                problems = {**self._check_training(stores, scratch, exposure, cut), **problems}
+        answers: dict[str, Answer] = {}
+        marts_by_keys: dict[tuple[str, ...], list[FeatureMart]] = {}
         for mart in self._built(scratch):
-            try:
-                asked[mart.name] = self._check_offline(stores, scratch, mart, cut)
-            except _Mismatch as mismatch:
-                problems.setdefault(mart.name, f"at {cut.at}, {mismatch}")
-        answers = {name: pair for name, pair in asked.items() if pair is not None}
-        for name, problem in self._check_online(stores, scratch, cut, answers).items():
-            problems.setdefault(name, f"at {cut.at}, {problem}")
-        return problems
+            if mart.name in names:
+                marts_by_keys.setdefault(tuple(sorted(mart.entity_columns)), []).append(mart)
+        for marts in marts_by_keys.values():
+            found, wrong = self._check_offline(stores, scratch, marts, cut)
+            answers.update(found)
+            problems = {**wrong, **problems}
+        problems = {**self._check_online(stores, scratch, cut, answers), **problems}
+        return {
+            name: f"at {cut.at}, {problem}" for name, problem in problems.items() if name in names
+        }
 
     def _built(self, scratch: "Scratch") -> list[FeatureMart]:
         """Return the marts that could be built as of the cut."""
         return [mart for mart in self.marts if mart.unique_id not in scratch.failed]
 
     def _check_offline(
-        self, stores: _Stores, scratch: "Scratch", mart: FeatureMart, cut: "Cut"
-    ) -> "Answer | None":
-        """Compare what is given for some keys; return them with the answer, None without keys."""
-        import pandas as pd
+        self, stores: _Stores, scratch: "Scratch", marts: list[FeatureMart], cut: "Cut"
+    ) -> "tuple[dict[str, Answer], dict[str, str]]":
+        """Compare what is given for some keys of marts that have the same ones, asked for at once.
 
-        keys = ", ".join(map(quoted, mart.entity_columns))
-        known = f"from {parquet_rows(mart.path)} where {quoted(mart.timestamp)} <= $at"
-        sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
-        frame = scratch.connection.execute(sql, {"at": cut.at}).df()
-        if frame.empty:
-            return None
-        frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")
-        with stores.asked():
-            answer = _retrieve(stores.today, frame, _references(mart))
-            then = _retrieve(stores.then, frame, _references(mart))
-        _require_same(mart, answer, then, "the replayed mart gives")
-        return frame, answer
+        Returns:
+            By mart its keys with the answer, where it has keys; and by mart what is wrong.
+
+        """
+        frames = {mart.name: _some_keys(scratch, mart, cut) for mart in marts}
+        marts = [mart for mart in marts if not frames[mart.name].empty]
+        if not marts:
+            return {}, {}
+        try:
+            with stores.asked():
+                today, then = (
+                    _retrieve_each(store, marts, frames) for store in (stores.today, stores.then)
+                )
+        except Mismatch as mismatch:
+            if len(marts) == 1:
+                return {}, {marts[0].name: str(mismatch)}
+            alone = [self._check_offline(stores, scratch, [mart], cut) for mart in marts]
+            return (
+                {name: answer for answers, _ in alone for name, answer in answers.items()},
+                {name: problem for _, problems in alone for name, problem in problems.items()},
+            )
+        answers, problems = {}, {}
+        for mart in marts:
+            try:
+                require_same(mart, today[mart.name], then[mart.name], "the replayed mart gives")
+                answers[mart.name] = (frames[mart.name], today[mart.name])
+            except Mismatch as mismatch:
+                problems[mart.name] = str(mismatch)
+        return answers, problems
 
     def _check_online(
         self, stores: _Stores, scratch: "Scratch", cut: "Cut", answers: dict[str, "Answer"]
@@ -186,8 +203,8 @@ class ServingCheck:
                 try:
                     with stores.asked():
                         online = _online(store, mart, cut.at, frame)
-                    _require_same(mart, answer, online, "the online store gives")
-                except _Mismatch as mismatch:
+                    require_same(mart, answer, online, "the online store gives")
+                except Mismatch as mismatch:
                     problems[mart.name] = str(mismatch)
         return problems
 
@@ -240,21 +257,17 @@ class ServingCheck:
                     _retrieve(store, asked, refs).sort_values("event_timestamp", kind="stable")
                     for store in (stores.today, stores.then)
                 )
-        except _Mismatch as mismatch:
+        except Mismatch as mismatch:
             return dict.fromkeys(exposure.features_by_mart, str(mismatch))
         problems = {}
         for name, features in exposure.features_by_mart.items():
             own = [*mart.entity_columns, "event_timestamp", *features]
             what = f"the training set of {exposure.name} built then has"
             try:
-                _require_same(mart, a[own], b[own], what)
-            except _Mismatch as mismatch:
+                require_same(mart, a[own], b[own], what)
+            except Mismatch as mismatch:
                 problems[name] = str(mismatch)
         return problems
-
-
-class _Mismatch(Exception):
-    """Two ways to the same features do not agree."""
 
 
 def _feature_store(
@@ -297,8 +310,38 @@ def _moved(mart: FeatureMart, path: Path) -> FeatureMart:
     return replace(mart, version=mart.version.model_copy(update={"path": path}))
 
 
+def _some_keys(scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> "pd.DataFrame":
+    """Return some keys that a published mart has up to a cut, to be asked for as of the cut."""
+    import pandas as pd
+
+    keys = ", ".join(map(quoted, mart.entity_columns))
+    known = f"from {parquet_rows(mart.path)} where {quoted(mart.timestamp)} <= $at"
+    sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
+    frame = scratch.connection.execute(sql, {"at": cut.at}).df()
+    frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")
+    return frame
+
+
 def _retrieve(store: "FeatureStore", frame: "pd.DataFrame", refs: list[str]) -> "pd.DataFrame":
     return store.get_historical_features(entity_df=frame, features=refs).to_df()
+
+
+def _retrieve_each(
+    store: "FeatureStore", marts: list[FeatureMart], frames: "dict[str, pd.DataFrame]"
+) -> "dict[str, pd.DataFrame]":
+    """Return by mart what is given for its own keys, all asked for at once."""
+    import pandas as pd
+
+    frame = pd.concat([frames[mart.name] for mart in marts]).drop_duplicates(ignore_index=True)
+    refs = [reference for mart in marts for reference in _references(mart)]
+    job = store.get_historical_features(entity_df=frame, features=refs, full_feature_names=True)
+    answer = job.to_df()
+    found = {}
+    for mart in marts:
+        names = {f"{mart.name}__{feature}": feature for feature in mart.features}
+        own = answer[[*mart.entity_columns, *names]].rename(columns=names)
+        found[mart.name] = own.merge(frames[mart.name][mart.entity_columns])
+    return found
 
 
 def _references(mart: FeatureMart) -> list[str]:
@@ -314,59 +357,6 @@ def _online(
     rows = {name: frame[name].tolist() for name in mart.entity_columns}
     store.materialize(start, until, feature_views=[mart.name])
     return store.get_online_features(features=_references(mart), entity_rows=rows).to_df()
-
-
-def _require_same(mart: Mart, a: "pd.DataFrame", b: "pd.DataFrame", what: str) -> None:
-    """Raise _Mismatch unless two frames have the same rows, in any order."""
-    if len(a) != len(b):
-        raise _Mismatch(f"{what} {len(b)} rows where today's mart gives {len(a)}")
-    keys = mart.entity_columns
-    features = [name for name in a.columns if name in b.columns and name not in keys]
-    a, b = (frame.sort_values(keys, kind="stable").reset_index(drop=True) for frame in (a, b))
-    for name in [*keys, *features]:
-        for row, (left, right) in enumerate(zip(a[name], b[name], strict=True)):
-            if not _same(left, right):
-                key = ", ".join(f"{key} {a[key][row]}" for key in keys)
-                why = WHOLE_SECONDS if _is_cut_to_seconds(left, right) else ""
-                raise _Mismatch(f"{what} {name} {right} for {key}, and today's mart {left}{why}")
-
-
-def _is_cut_to_seconds(left: Any, right: Any) -> bool:
-    """Tell whether two moments, or two lists of them, are the same but for parts of a second."""
-    left, right = _plain(left), _plain(right)
-    if isinstance(left, list) and isinstance(right, list):
-        pairs = list(zip(left, right, strict=False))
-        return len(left) == len(right) and all(
-            _same(a, b) or _is_cut_to_seconds(a, b) for a, b in pairs
-        )
-    if isinstance(left, datetime) and isinstance(right, datetime):
-        return abs(left - right) < timedelta(seconds=1)
-    return False
-
-
-def _same(left: Any, right: Any) -> bool:
-    left, right = _plain(left), _plain(right)
-    if isinstance(left, float) and isinstance(right, float):
-        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
-    return bool(left == right)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as Python has it: None for every kind of nothing, lists for arrays."""
-    import pandas as pd
-
-    if hasattr(value, "tolist") and not isinstance(value, pd.Timestamp):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(item) for item in value] or None  # Feast serves no list as an empty one
-    if value is None or value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, datetime):
-        at = pd.Timestamp(value)
-        return at.tz_convert("UTC").tz_localize(None) if at.tzinfo else at
-    return value
 
 
 @contextlib.contextmanager

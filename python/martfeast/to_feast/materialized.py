@@ -3,7 +3,7 @@
 Reading it takes no Feast, so that `martfeast status` need not wait for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,13 +55,22 @@ class Behind:
     """A mart whose published version the online store does not serve.
 
     served: the version that it serves; None if that is not known. published: the version to serve.
+    overwritten_after: the end of an older interval that Feast materialized last, UTC with zone: of
+    rows known later, older ones may stand in their place; None if there was none.
     """
 
     mart: str
     served: str | None
     published: str
+    overwritten_after: datetime | None = None
 
     def __str__(self) -> str:
+        if self.overwritten_after is not None:
+            end = self.overwritten_after.strftime("%Y-%m-%d %H:%M:%S")
+            return (
+                f"online: {self.mart} may serve older values in place of newer ones: an interval"
+                f" up to {end} UTC was materialized after a later one; run `martfeast materialize`"
+            )
         serves = f"version {self.served}" if self.served else "no known version"
         return (
             f"online: {self.mart} serves {serves}, published is {self.published};"
@@ -69,26 +78,36 @@ class Behind:
         )
 
 
-def behind(repo_path: Path, marts: Iterable[FeatureMart]) -> list[Behind]:
+def behind(
+    repo_path: Path, marts: Iterable[FeatureMart], overwritten: Mapping[str, datetime]
+) -> list[Behind]:
     """Return the marts that the online store is behind with.
 
     Args:
         repo_path: the folder of the feature repo.
         marts: the feature marts of the project.
+        overwritten: the end of the older interval that Feast materialized last, by feature view.
 
     Returns:
-        One for each mart; none if `martfeast materialize` was never run here.
+        One for each mart. Where `martfeast materialize` was never run, only those overwritten.
 
     """
+    views: dict[str, MaterializedView] | None = None
     try:
         views = Materialized.read(materialized_path(repo_path)).views
     except FileNotFoundError:
-        return []
+        pass
     except RecordError:
         views = {}  # `martfeast materialize` says what is wrong with it, and writes everything
     found = []
     for mart in marts:
-        served = views[mart.name].version if mart.name in views else None
-        if mart.online and mart.version is not None and served != mart.version.name:
-            found.append(Behind(mart.name, served, mart.version.name))
+        if not mart.online or mart.version is None:
+            continue
+        published, end = mart.version.name, overwritten.get(mart.name)
+        if end is not None:
+            found.append(Behind(mart.name, None, published, end))
+        elif views is not None:
+            served = views[mart.name].version if mart.name in views else None
+            if served != published:
+                found.append(Behind(mart.name, served, published))
     return found

@@ -65,11 +65,14 @@ class FeatureRepo:
             }
             for service in store.list_feature_services()
         }
+        views = store.list_feature_views()
         keys = {
             view.name: {field.name: str(field.dtype) for field in view.entity_columns}
-            for view in store.list_feature_views()
+            for view in views
         }
-        return Registered(services, keys)
+        ends = {view.name: [end for _, end in view.materialization_intervals] for view in views}
+        overwritten = {name: one[-1] for name, one in ends.items() if one and one[-1] < max(one)}
+        return Registered(services, keys, overwritten)
 
     def registry_text(self) -> str:
         """Return all that the registry holds as one text, to look names up in."""

@@ -1,0 +1,4 @@
+{# A custom schema is the whole name, as many projects have it. #}
+{% macro generate_schema_name(custom_schema_name, node) %}
+    {{- custom_schema_name or target.schema -}}
+{% endmacro %}
