@@ -7,6 +7,7 @@ process of its own, with its locks, exit code and modules, without seconds of st
 import atexit
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
 import time
@@ -23,7 +24,8 @@ TIMEOUT_SECONDS = 300
 class Command:
     """A command that runs; `wait` for its end, or `kill` it.
 
-    arguments: the console script's name and what follows it. cwd: the folder that it starts in.
+    arguments: the console script's name and what follows it, or -m, a module's and what follows.
+    cwd: the folder that it starts in.
     environment: all of its environment variables.
     """
 
@@ -83,16 +85,19 @@ def _start_server() -> None:
 
 
 def _become(arguments: list[str], cwd: str, environment: dict[str, str], files: list[str]) -> None:
-    """Run a console script in this process, its output and errors in two files."""
+    """Run a console script or module in this process, its output and errors in two files."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
-    sys.argv = arguments
-    (script,) = entry_points(group="console_scripts", name=arguments[0])
     try:
+        if arguments[0] == "-m":
+            sys.argv = arguments[1:]
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        sys.argv = arguments
+        (script,) = entry_points(group="console_scripts", name=arguments[0])
         sys.exit(script.load()())
     finally:
         atexit._run_exitfuncs()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import duckdb
@@ -197,6 +198,23 @@ class Library:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
+
+
+def run_forked(
+    arguments: list[str], cwd: Path, env: dict[str, str], **_: object
+) -> subprocess.CompletedProcess[str]:
+    """Run Python as `subprocess.run` does, in a process that need not import dbt anew."""
+    python, *rest = arguments
+    assert python == sys.executable
+    return Command(*rest, cwd=cwd, environment=env).wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dbt_is_imported_once() -> Iterator[None]:
+    """Let replays start dbt as other commands of tests are started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("martfeast.replay.lineage.subprocess", SimpleNamespace(run=run_forked))
+        yield
 
 
 Build = Callable[[Path], None]
