@@ -23,14 +23,18 @@ NOTHINGS: list[Any] = [None, 7, "text", [], {}]
 
 
 def one_of_each(manifest: Json) -> Iterator[tuple[str, str]]:
-    """A node of each kind, by section and unique_id; models are all there, marts among them."""
-    seen = set()
+    """The node of each kind that has most in it, by section and unique_id."""
+    richest: dict[tuple[str, str, bool], str] = {}
     for section in SECTIONS:
         for name, node in manifest[section].items():
-            kind = (section, node.get("resource_type"), bool(node.get("test_metadata")))
-            if kind not in seen or node.get("resource_type") == "model":
-                seen.add(kind)
-                yield section, name
+            kind = (section, node.get("resource_type", ""), bool(node.get("test_metadata")))
+            if kind not in richest or size(node) > size(manifest[section][richest[kind]]):
+                richest[kind] = name
+    return ((section, name) for (section, _, _), name in richest.items())
+
+
+def size(node: Json) -> int:
+    return len([*ways(node)])
 
 
 def ways(node: Any, depth: int = 0) -> Iterator[tuple[str, ...]]:

@@ -433,15 +433,15 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
     (
         "replayed",
         TITLES,
-        lambda m: m.replays[TITLES].update(asked=15),
-        "It was replayed at 15 chosen moments, and the project asks for 16"
+        lambda m: m.replays[TITLES].update(asked=7),
+        "It was replayed at 7 chosen moments, and the project asks for 8"
         " (vars.martfeast.replay.cuts).",
     ),
     (
         "replayed",
         TITLES,
-        lambda m: m.replays[TITLES].update(cuts=9),
-        "It was replayed at 9 moments that withheld facts under it and compared rows of it, and 16"
+        lambda m: m.replays[TITLES].update(cuts=4),
+        "It was replayed at 4 moments that withheld facts under it and compared rows of it, and 8"
         " are needed.",
     ),
     (

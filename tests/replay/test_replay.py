@@ -269,17 +269,17 @@ def test_fewer_cuts_than_the_project_asks_for_are_no_evidence(library):
 
 
 def test_a_project_says_how_many_cuts_are_evidence(library):
-    library.replace_in("dbt_project.yml", "cuts: 16", "cuts: 30")
+    library.replace_in("dbt_project.yml", "cuts: 8", "cuts: 30")
     assert library.dbt("parse").returncode == 0
     said = " ".join(library.martfeast("status", cwd=library.path).stdout.split())
-    assert "It was replayed at 16 chosen moments, and the project asks for 30" in said
+    assert "It was replayed at 8 chosen moments, and the project asks for 30" in said
     # A small project may ask for fewer.
     (library.published / "replays.json").unlink()
-    library.replace_in("dbt_project.yml", "cuts: 30", "cuts: 8")
+    library.replace_in("dbt_project.yml", "cuts: 30", "cuts: 5")
     assert library.dbt("parse").returncode == 0
     assert replay(library, "--select", LABELS)["has_passed"]
     said = " ".join(library.martfeast("status", LABELS, cwd=library.path).stdout.split())
-    assert "(8 were to be chosen)" in said
+    assert "(5 were to be chosen)" in said
     assert "replayed: ok" in said
 
 
@@ -295,7 +295,7 @@ def test_a_project_says_how_many_cuts_are_evidence(library):
     ],
 )
 def test_a_setting_of_replays_that_cannot_be_right(library, setting, said):
-    library.replace_in("dbt_project.yml", "cuts: 16", setting)
+    library.replace_in("dbt_project.yml", "cuts: 8", setting)
     assert library.dbt("parse").returncode == 0
     refused = library.martfeast("replay", cwd=library.path)
     assert refused.returncode == 1
@@ -324,6 +324,7 @@ def test_a_replay_changes_nothing(library):
 
 def test_odd_dates_of_one_relation_take_no_cut_from_the_others(library):
     """A row of the year 9999, and checks of another year than all else."""
+    library.replace_in("dbt_project.yml", "cuts: 8", "cuts: 16")
     checks = [f"north,10,2024-01-{day:02} 08:00:00,{day},0.5,N-1" for day in range(1, 31)]
     with (library.path / "seeds/shelf_checks.csv").open("a") as file:
         file.write("\n".join([*checks, ""]))
@@ -556,6 +557,8 @@ def test_serving_what_was_not_known_is_found(library):
 @pytest.mark.parametrize("store", ["default", "broken"])
 def test_an_offline_store_that_gives_other_rows_is_named_and_no_mart_is_failed(library, store):
     """Feast's default leaves out rows past their TTL; another one cannot be asked at all."""
+    library.replace_in("dbt_project.yml", "cuts: 8", "cuts: 16")
+    assert library.dbt("parse").returncode == 0
     settings = {"default": "", "broken": "offline_store:\n  type: broken_store.BrokenOfflineStore"}
     library.replace_in(
         "feature_repo/feature_store.yaml", f"offline_store:\n  {OWN_STORE}", settings[store]

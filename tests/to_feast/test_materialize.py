@@ -1,10 +1,14 @@
 """`martfeast materialize`: the online store follows releases, whatever the dates of the rows."""
 
 import json
+import signal
 import sqlite3
+from datetime import datetime
 
 import pytest
+from conftest import Library
 
+MARTS = "models/marts/_marts__models.yml"
 SEED = "seeds/shelf_checks.csv"
 VIEW = "title_availability"
 ALL = "1970-01-01T00:00:00", "2026-11-01T00:00:00"
@@ -43,11 +47,11 @@ def materialize(library, *arguments):
     return library.martfeast("materialize", *arguments, cwd=library.path)
 
 
-def release(library, *changes):
+def release(library, *changes, lowered=()):
     """Publish and apply other rows of the view's seed."""
     for old, new in changes:
         library.replace_in(SEED, old, new)
-    library.lower("replayed", "history_unchanged")
+    library.lower("replayed", "history_unchanged", *lowered)
     result = library.dbt("build")
     assert result.returncode == 0, result.stdout
     applied = library.feast("apply")
@@ -163,6 +167,63 @@ def test_an_interrupted_run_is_followed_by_a_whole_one(copy):
     done = materialize(copy)
     assert "member_activity_daily: 0 keys written" in done.stdout
     assert "because no run has finished with it" in done.stdout
+
+
+def test_a_row_waits_until_it_is_known(copy, monkeypatch):
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 3, 2, 12, tzinfo=tz)
+
+    (copy.path / "feature_repo/data/materialized.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("martfeast.to_feast.materialize.datetime", Earlier)
+        assert materialize(copy, VIEW).returncode == 0
+    assert served(copy) == [(4, 0.5), (7, None), (1, 1.5), (None, None)]
+    assert "title_availability: 1 keys written" in materialize(copy, VIEW).stdout
+    assert served(copy)[0] == (0, 6.25)
+
+
+def test_columns_of_other_types_are_written_whole(copy):
+    copy.replace_in("models/marts/title_availability.sql", "waiting_days,", "waiting_days::double as waiting_days,")
+    copy.replace_in(MARTS, "data_type: float", "data_type: double")
+    release(copy, lowered=["schema_compatible"])
+    done = " ".join(materialize(copy, VIEW).stdout.split())
+    assert "title_availability: 3 keys written" in done
+    assert "had columns of other types" in done
+    assert served(copy)[0] == (0, 6.25)
+
+
+# A third-party online store that a kill ends within a write, if the environment says so.
+KILLED_STORE = """
+import os, signal
+from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+
+class KilledStoreConfig(SqliteOnlineStoreConfig):
+    type: str = "killed_store.KilledStore"
+
+class KilledStore(SqliteOnlineStore):
+    def online_write_batch(self, config, table, data, progress):
+        super().online_write_batch(config, table, data[:2], progress)
+        if "KILLED" in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().online_write_batch(config, table, data[2:], progress)
+"""
+
+
+def test_a_kill_within_a_write_is_followed_by_a_whole_run(copy, monkeypatch, tmp_path):
+    (copy.path / "killed_store.py").write_text(KILLED_STORE)
+    copy.replace_in("feature_repo/feature_store.yaml", "sqlite", "killed_store.KilledStore")
+    monkeypatch.syspath_prepend(copy.path)
+    monkeypatch.setattr(Library, "python_path", f"{Library.python_path}:{copy.path}")
+    monkeypatch.setenv("KILLED", "1")
+    killed = copy.run("martfeast", "materialize", VIEW)
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.delenv("KILLED")
+    done = materialize(copy, VIEW)
+    assert "title_availability: 3 keys written" in done.stdout
+    assert "because no run has finished with it" in " ".join(done.stdout.split())
+    assert served(copy)[:3] == [(0, 6.25), (7, None), (1, 1.5)]
 
 
 def test_what_is_refused_names_the_view_and_the_next_step(copy):
