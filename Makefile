@@ -76,12 +76,19 @@ docs: land ## The dbt docs site as one file, target/static_index.html
 .PHONY: lint
 lint: install $(DBT_PACKAGE) ## sqlfluff, ruff, mypy, import-linter
 	$(call say,Lint)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-python lint-sql
+
+.PHONY: lint-python
+lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls \
 		--no-warn-return-any
-	@$(BIN)/lint-imports --no-logo
+
+.PHONY: lint-sql
+lint-sql:
 	@$(BIN)/sqlfluff lint models tests/data_tests --disable-progress-bar
 	@$(BIN)/sqlfluff lint python/martfeast/dbt_package --disable-progress-bar \
 		--templater jinja --exclude-rules LT02,LT05,ST06,RF04

@@ -185,7 +185,11 @@ def test_a_row_waits_until_it_is_known(copy, monkeypatch):
 
 
 def test_columns_of_other_types_are_written_whole(copy):
-    copy.replace_in("models/marts/title_availability.sql", "waiting_days,", "waiting_days::double as waiting_days,")
+    copy.replace_in(
+        "models/marts/title_availability.sql",
+        "waiting_days,",
+        "waiting_days::double as waiting_days,",
+    )
     copy.replace_in(MARTS, "data_type: float", "data_type: double")
     release(copy, lowered=["schema_compatible"])
     done = " ".join(materialize(copy, VIEW).stdout.split())
