@@ -203,10 +203,10 @@ KILLED_STORE = """
 import os, signal
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
 
-class KilledStoreConfig(SqliteOnlineStoreConfig):
-    type: str = "killed_store.KilledStore"
+class KilledSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
+    type: str = "killed_store.KilledSqliteOnlineStore"
 
-class KilledStore(SqliteOnlineStore):
+class KilledSqliteOnlineStore(SqliteOnlineStore):
     def online_write_batch(self, config, table, data, progress):
         super().online_write_batch(config, table, data[:2], progress)
         if "KILLED" in os.environ:
@@ -217,7 +217,9 @@ class KilledStore(SqliteOnlineStore):
 
 def test_a_kill_within_a_write_is_followed_by_a_whole_run(copy, monkeypatch, tmp_path):
     (copy.path / "killed_store.py").write_text(KILLED_STORE)
-    copy.replace_in("feature_repo/feature_store.yaml", "sqlite", "killed_store.KilledStore")
+    copy.replace_in(
+        "feature_repo/feature_store.yaml", "sqlite", "killed_store.KilledSqliteOnlineStore"
+    )
     monkeypatch.syspath_prepend(copy.path)
     monkeypatch.setattr(Library, "python_path", f"{Library.python_path}:{copy.path}")
     monkeypatch.setenv("KILLED", "1")
