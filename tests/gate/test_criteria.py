@@ -162,6 +162,16 @@ class Made:
         for node in self.tests(name, test):
             del self.manifest["nodes"][node["unique_id"]]
 
+    def add_macro(self, name: str, package: str = "library") -> None:
+        """Add a macro of the project's own, or of a package."""
+        made = copy.deepcopy(self.manifest["macros"]["macro.martfeast.test_unique_grain"])
+        made["unique_id"] = f"macro.{package}.{name}"
+        made.update(name=name, package_name=package, original_file_path="macros/own.sql")
+        self.manifest["macros"][made["unique_id"]] = made
+        for node in self.manifest["nodes"].values():  # dbt prefers the project's own
+            macros = node["depends_on"].get("macros", [])
+            macros[:] = [made["unique_id"] if one.endswith(f".{name}") else one for one in macros]
+
     def add_test(self, name: str, test: str, column: str) -> None:
         """Add a generic test of a column; it may be written quoted, as dbt does it."""
         made = copy.deepcopy(self.tests(name, "not_null")[0])
@@ -243,6 +253,35 @@ def test_no_key_of_its_own_tells_a_feature_marts_rows_apart(made):
     made.add_test(TITLES, "unique", "shelf_mark")
     made.build_and_replay()
     assert list(made.judge()) == [(TITLES, "grain_tested_unique")]
+
+
+@pytest.mark.parametrize(
+    ("macro", "criteria"),
+    [
+        ("test_unique_grain", {"grain_tested_unique"}),
+        ("duckdb__test_unique_grain", {"grain_tested_unique"}),
+        ("test_not_null", {"keys_not_null"}),
+        ("default__test_not_null", {"keys_not_null"}),
+        ("get_where_subquery", {"grain_tested_unique", "keys_not_null"}),
+        ("default__get_test_sql", {"grain_tested_unique", "keys_not_null"}),
+        ("materialization_test_duckdb", {"grain_tested_unique", "keys_not_null"}),
+        ("test_relationships", set()),
+    ],
+)
+def test_a_test_that_is_defined_anew_shows_nothing_of_keys(made, macro, criteria):
+    made.add_macro(macro)
+    made.build_and_replay()
+    said = {criterion: message for (_, criterion), message in made.judge().items()}
+    assert set(said) == criteria
+    for message in said.values():
+        assert f"does not count: macro {macro} in macros/own.sql takes the place" in message
+
+
+def test_the_packages_that_define_tests_may(made):
+    made.add_macro("test_not_null", package="dbt")
+    made.add_macro("default__test_unique", package="dbt_duckdb")
+    made.build_and_replay()
+    assert made.judge() == {}
 
 
 @pytest.mark.parametrize("column", ["is_overdue", "label_known_at", "no_label_reason"])

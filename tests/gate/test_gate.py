@@ -128,6 +128,31 @@ def test_a_criterion_refuses_and_passes_again(applied, broken):
     assert mended.returncode == 0, mended.stderr
 
 
+# Tests that the project defines anew
+
+
+OWN_MACROS = {
+    "not_null": "{% macro default__test_not_null(model, column_name) %}"
+    "select 1 from {{ model }} where false{% endmacro %}",
+    "unique_grain": "{% test unique_grain(model, columns) %}"
+    "select 1 from {{ model }} where false{% endtest %}",
+}
+
+
+@pytest.mark.parametrize("name", OWN_MACROS)
+def test_a_macro_that_takes_the_place_of_a_shipped_test_is_named(parsed, name):
+    (parsed.path / "macros").mkdir()
+    (parsed.path / "macros/own.sql").write_text(OWN_MACROS[name])
+    # Under its package's name it would be the package's in any case.
+    file = parsed.path / YAML
+    file.write_text(file.read_text().replace("- martfeast.unique_grain", "- unique_grain"))
+    assert parsed.dbt("parse").returncode == 0
+    said = " ".join(parsed.martfeast("status", TITLES, cwd=parsed.path).stdout.split())
+    assert f"test_{name} in macros/own.sql takes the place of what {name} is." in said
+    assert ("grain_tested_unique: ok" in said) == (name == "not_null")
+    assert ("keys_not_null: ok" in said) == (name == "unique_grain")
+
+
 # A registered schema, and model versions
 
 

@@ -122,7 +122,7 @@ def _candidate(graph: Graph, model: Model, why: str) -> Candidate:
     Keys are the columns that a test says are unique together, the time left out; or else those that
     are named like keys. One that is unique by itself is none: nothing has a history under it.
     """
-    unique = unique_columns(graph, model.unique_id)
+    unique = unique_columns(graph, model.unique_id, of_any_definition=True)
     together = max((columns for columns in unique if len(columns) > 1), key=len, default=None)
     alone = set[str]().union(*(columns for columns in unique if len(columns) == 1))
     keys = [

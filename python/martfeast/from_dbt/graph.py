@@ -1,9 +1,10 @@
 """A dbt project's graph, read from a manifest: the one walk over ancestors, macros and tests."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,7 +108,20 @@ class Graph:
 
     def is_dbts_own(self, macro_id: str) -> bool:
         """Tell whether a macro is of dbt itself or of its adapter, and of no other package."""
-        return macro_id.split(".")[1] in ("dbt", f"dbt_{self.adapter_type}")
+        return macro_id.split(".")[1] in self.dbts_own
+
+    @property
+    def dbts_own(self) -> tuple[str, str]:
+        """The packages of dbt itself and of its adapter."""
+        return ("dbt", f"dbt_{self.adapter_type}")
+
+    @cached_property
+    def macros_by_name(self) -> Mapping[str, Sequence[Macro]]:
+        """The macros of all packages by what they are called."""
+        found: dict[str, list[Macro]] = {}
+        for macro in self.macros.values():
+            found.setdefault(macro.name, []).append(macro)
+        return found
 
     def tests_of(self, lineage: Iterable[str]) -> Iterator[Test | UnitTest]:
         """Yield the data tests and unit tests of any relation of a lineage."""

@@ -1,5 +1,6 @@
 """Compares a mart, as built again, with what is published of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,12 +8,16 @@ from typing import Any
 
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.engines.duckdb import parquet_rows, quoted, timestamp
+from martfeast.feature_types import FLOAT32, FLOAT64, feature_type
 from martfeast.replay.scratch import Cut, Scratch
 
 EXAMPLES = 3
-# Sums of doubles differ in the last digits with the order of addition: relative to the value, and
-# to the largest value of the column, beside which it may have been small.
-TOLERANCE, COLUMN_TOLERANCE = 1e-9, 1e-13
+# By type, how far apart two values may be that are the same but for the last digits: relative to
+# the value, four units in the last place. Up to a limit whole numbers are exact.
+_LAST_PLACES = {"double": (2.0**-50, 2**53), "float": (2.0**-21, 2**24)}
+# What is summed or averaged differs by the order of addition too: relative to the value, and to
+# what is usual in the column, beside which a difference of sums may be small.
+_SUMMED, _SUMMED_USUAL = 1e-12, 2.0**-46
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,20 @@ def compare(scratch: Scratch, mart: Mart, cut: Cut | None) -> Difference:
     cut = cut or Cut(datetime.max, "everything")
     if (then_rows, then_hash) == (today_rows, today_hash):
         return Difference(mart.name, cut, today_rows, 0, 0, {}, [])
-    return _differences(run, mart, cut, columns, then, today)
+    pairs = _pairs_sql(mart, columns, then, today, _is_summed(scratch, mart))
+    return _differences(run, mart, cut, columns, pairs)
+
+
+def _is_summed(scratch: Scratch, mart: Mart) -> bool:
+    """Tell whether anything under a mart adds up doubles, whose order is not fixed."""
+    names = scratch.connection.execute(
+        "select distinct function_name from duckdb_functions() where function_type = 'aggregate'"
+        " and return_type in ('DOUBLE', 'FLOAT')"
+    ).fetchall()
+    called = "|".join(re.escape(name) for (name,) in names)
+    pattern = re.compile(rf"\b(?:list_)?(?:{called}|aggregate|aggr|reduce)\"?\s*\(", re.IGNORECASE)
+    above = [scratch.lineage.relations[name] for name in scratch.lineage.above(mart.unique_id)]
+    return any(pattern.search(relation.made_by or "") for relation in above)
 
 
 def _labels_known_by(
@@ -95,11 +113,11 @@ def _labels_known_by(
 
 
 def _differences(
-    run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], then: str, today: str
+    run: Callable[[str], Any], mart: Mart, cut: Cut, columns: list[str], pairs: str
 ) -> Difference:
     keys = [*mart.keys, mart.timestamp]
     others = [name for name in columns if name not in keys]
-    run(_pairs_sql(mart, keys, others, then, today))
+    run(pairs)
     counts = ", ".join(f"count(*) filter (differs_{n})" for n in range(len(others)))
     both, missing, extra, *changed = run(
         "select count(*) filter (is_in_both), count(*) filter (is_replayed is null),"
@@ -110,25 +128,24 @@ def _differences(
     return Difference(mart.name, cut, both, missing, extra, by_column, examples)
 
 
-def _pairs_sql(mart: Mart, keys: list[str], others: list[str], then: str, today: str) -> str:
+def _pairs_sql(mart: Mart, columns: list[str], then: str, today: str, is_summed: bool) -> str:
     """Return SQL that makes the table pairs: rows of today beside those of the replay, by key.
 
     Keys are called key_0, key_1 ...; other columns today_0 and replay_0, and whether they differ in
     a row that is on both sides differs_0.
     """
-    doubles = {c.name for c in mart.columns if c.data_type.lower() in ("double", "float", "real")}
+    keys = [*mart.keys, mart.timestamp]
+    others = [name for name in columns if name not in keys]
+    types = {column.name: feature_type(column.data_type) for column in mart.columns}
     selected = [
         f"coalesce(today.{quoted(k)}, replay.{quoted(k)}) as key_{n}" for n, k in enumerate(keys)
     ]
     for n, name in enumerate(others):
         a, b = f"today.{quoted(name)}", f"replay.{quoted(name)}"
         differs = f"{a} is distinct from {b}"
-        if name in doubles:
-            near = (
-                f"abs({a} - {b}) <= greatest({TOLERANCE} * abs({a}),"
-                f" {COLUMN_TOLERANCE} * max(abs({a})) over ())"
-            )
-            differs = f"{differs} and coalesce(not {near}, true)"
+        if types[name] in (FLOAT64, FLOAT32):
+            kind = "double" if types[name] == FLOAT64 else "float"
+            differs = f"{differs} and not coalesce({_near(a, b, kind, is_summed)}, false)"
         selected += [
             f"{a} as today_{n}",
             f"{b} as replay_{n}",
@@ -140,6 +157,21 @@ def _pairs_sql(mart: Mart, keys: list[str], others: list[str], then: str, today:
         f" today.is_row as is_today, replay.is_row as is_replayed, {', '.join(selected)}"
         f" from (select *, true as is_row from ({today})) as today"
         f" full join (select *, true as is_row from ({then})) as replay on {on}"
+    )
+
+
+def _near(a: str, b: str, kind: str, is_summed: bool) -> str:
+    """Return SQL of whether two numbers are the same but for how they were rounded."""
+    relative, whole = _LAST_PLACES[kind]
+    larger = f"greatest(abs({a}), abs({b}))"
+    allowed = f"{max(relative, _SUMMED) if is_summed else relative} * {larger}"
+    if is_summed:
+        usual = f"median(abs({a})) filter (isfinite({a}) and {a} <> 0) over ()"
+        allowed = f"greatest({allowed}, coalesce({_SUMMED_USUAL} * {usual}, 0))"
+    are_whole = f"{a} = trunc({a}) and {b} = trunc({b}) and {larger} <= {whole}"
+    return (
+        f"isfinite({a}) and isfinite({b}) and not ({are_whole})"
+        f" and abs({a}::double - {b}::double) <= {allowed}"
     )
 
 

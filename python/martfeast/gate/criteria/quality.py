@@ -6,7 +6,13 @@ from datetime import timedelta
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.node import Source, Test, UnitTest
-from martfeast.from_dbt.tested import never_null_columns, unique_columns, unquoted
+from martfeast.from_dbt.tested import (
+    UNIQUENESS_TESTS,
+    never_null_columns,
+    redefinitions,
+    unique_columns,
+    unquoted,
+)
 from martfeast.gate.criterion import GOOD_ENOUGH, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
 from martfeast.published.release import PublishedVersion
@@ -22,10 +28,26 @@ def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         if isinstance(mart, LabelMart):
             fix += "; or, if its rows have a key of their own, the test unique on that column"
         yield Finding(
-            "No test of severity error says that a key and moment have one row.",
+            "No test of severity error says that a key and moment have one row."
+            f"{_redefined(evidence, mart, *UNIQUENESS_TESTS)}",
             f"{fix}.",
             mart.place,
         )
+
+
+def _redefined(evidence: Evidence, mart: Mart, *names: str) -> str:
+    """Return which of a mart's tests the project defines anew, so that they show nothing."""
+    found = {
+        test.generic.name: macros[0]
+        for test in evidence.graph.generic_tests_on(mart.unique_id)
+        if test.generic and test.generic.name in names
+        if (macros := redefinitions(evidence.graph, test))
+    }
+    return "".join(
+        f" Test {name} does not count: macro {macro.name} in {macro.original_file_path} takes the"
+        f" place of what {name} is."
+        for name, macro in found.items()
+    )
 
 
 def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
@@ -55,7 +77,8 @@ def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     nullable = [name for name in needed if name and name.lower() not in safe]
     if nullable:
         yield Finding(
-            f"{', '.join(nullable)} may be null, and no row can be looked up by a null.",
+            f"{', '.join(nullable)} may be null, and no row can be looked up by a null."
+            f"{_redefined(evidence, mart, 'not_null')}",
             "Add the test not_null, or the constraint, to each of them.",
             mart.place.at(("columns", nullable[0])),
         )
