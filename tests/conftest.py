@@ -39,7 +39,7 @@ FLIGHTS = [
     "tests/data_tests",
 ]
 # What is built or drawn for a test makes it slow; `make test-fast` leaves these out.
-SLOW_FIXTURES = {"built_library", "built_project", "browser", "zoo"}
+SLOW_FIXTURES = {"built_library", "built_project", "browser", "zoo", "rentals", "parsed_shop"}
 Json = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
