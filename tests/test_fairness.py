@@ -222,6 +222,9 @@ def test_a_null_level_is_a_level():
     report = judge(NORTH + [(None, label, score) for _, label, score in SOUTH])
     assert levels(report)["(none)"].rows == 100
     assert levels(report)["(none)"].base_rate.value == 0.2
+    named = [("(none)", label, score) for _, label, score in NORTH]
+    found = levels(judge(named + [(None, label, score) for _, label, score in SOUTH]))
+    assert {name: level.rows for name, level in found.items()} == {"(none)": 100, "'(none)'": 100}
 
 
 @pytest.mark.parametrize("values", [[True, False], [7, 8], [0.5, np.nan]])

@@ -79,7 +79,8 @@ def judge_fairness(
     pool = f"(fewer than {minimum_rows:,} rows)"
     columns = []
     for name in groups.columns:
-        levels = groups[name].astype(object).where(groups[name].notna(), NO_LEVEL).astype(str)
+        levels = groups[name].astype(object).replace(NO_LEVEL, f"'{NO_LEVEL}'")
+        levels = levels.where(groups[name].notna(), NO_LEVEL).astype(str)
         counts = levels.value_counts()
         small = sorted(counts.index[counts < minimum_rows])
         levels = levels.where(~levels.isin(small), pool)

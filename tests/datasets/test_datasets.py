@@ -192,8 +192,47 @@ def test_train_and_test_are_apart_in_time(applied):
         (2, "north", "test"),
     ]
     assert record["drift"] is None  # no train rows
-    dataset(applied, "--unlabelled", "keep", "--test-from", "2026-03-08T12:00:00")
+    assert record["limits"][0].startswith("No train row has a label, so nothing can be learned")
+    record = dataset(applied, "--unlabelled", "keep", "--test-from", "2026-03-08T12:00:00")
+    assert record["limits"][1].startswith("No test row has a label, so nothing can be judged")
     assert [row[0] for row in rows(applied, 2, "split")] == ["between"] * 3 + ["test"]
+
+
+def test_a_label_that_is_known_in_the_year_9999_is_not_known_yet(library):
+    for old, new in (
+        ("loan_returns.returned_at as", "coalesce(loan_returns.returned_at, '9999-12-31') as"),
+        (
+            "loan_returns.returned_at > loans.due_at as",
+            "coalesce(loan_returns.returned_at > loans.due_at, false) as",
+        ),
+        ("loan_returns.returned_at is null then 'not_returned'", "loans.loan_id < 0 then ''"),
+    ):
+        library.replace_in(LABEL_SQL, old, new)
+    apply(library)
+    record = dataset(library, "--unlabelled", "keep")
+    assert record["inputs"]["as_of"] < "2100"
+    found = rows(library, 1, "member_id, branch_code, is_overdue, no_label_reason")
+    assert found[-1] == (2, "south", None, "not_yet_known")
+    assert record["label_audit"]["labelled"] == 3
+
+
+def test_a_group_that_is_called_none_is_not_one_that_is_none(library):
+    library.replace_in(YAML, "groups: [branch_code]", "groups: [region]")
+    library.replace_in(
+        YAML,
+        "      - name: no_label_reason\n",
+        "      - {name: region, data_type: varchar, description: The region.}\n"
+        "      - name: no_label_reason\n",
+    )
+    region = "case loans.loan_id when 101 then '(none)' when 102 then 'b' end as region"
+    library.replace_in(LABEL_SQL, "as no_label_reason", f"as no_label_reason, {region}")
+    apply(library)
+    (group,) = dataset(library)["groups"]
+    assert {level["level"]: level["population_rows"] for level in group["levels"]} == {
+        "(none)": 2,
+        "'(none)'": 1,
+        "b": 1,
+    }
 
 
 def test_the_record_says_where_every_column_comes_from(applied):

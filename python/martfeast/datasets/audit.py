@@ -99,7 +99,8 @@ def measure_groups(
         dataset: SQL of those among them that the dataset has.
 
     Returns:
-        For each group its levels by size; those beyond the 20 largest are one, ``(others)``.
+        For each group its levels by size; those beyond the 20 largest are one, ``(others)``, and
+        nulls are ``(none)``. A value that is called so stands in quotes.
 
     """
     descriptions = {column.name: column.description for column in mart.columns}
@@ -116,7 +117,11 @@ def _count_levels(
     connection: duckdb.DuckDBPyConnection, name: str, label: str, population: str, dataset: str
 ) -> list[Counts]:
     """Return the levels of a group, the largest first."""
-    level = f"coalesce(cast({quoted(name)} as varchar), '(none)')"
+    value = f"cast({quoted(name)} as varchar)"
+    level = (
+        f"case when {value} is null then '(none)'"
+        f" when {value} in ('(none)', '(others)') then '''' || {value} || '''' else {value} end"
+    )
     return connection.execute(
         f"""
         with counted as (
@@ -206,7 +211,8 @@ def measure_columns(
         if type_.endswith("[]"):
             least, greatest = "null", "null"
         parts.append(
-            f"[1 - count({column}) / count(*), {mean}, approx_count_distinct({column})],"
+            f"[1 - count({column}) / count(*), {mean},"
+            f" least(approx_count_distinct({column}), count({column}))],"
             f" [cast({least} as varchar), cast({greatest} as varchar)]"
         )
     (row,) = connection.execute(f"select {', '.join(parts)} from {dataset}").fetchall()
@@ -222,6 +228,17 @@ def measure_columns(
             "distinct": int(distinct),
         }
     return measured
+
+
+def count_split(
+    connection: duckdb.DuckDBPyConnection, dataset: str, label: str
+) -> dict[str, tuple[int, int]]:
+    """Return of the train and the test rows how many have a label, and how many labels differ."""
+    sql = f"select count({quoted(label)}), count(distinct {quoted(label)}) from {dataset}"
+    return {
+        part: connection.execute(f"{sql} where split = '{part}'").fetchall()[0]
+        for part in ("train", "test")
+    }
 
 
 def measure_split(

@@ -7,7 +7,13 @@ from importlib.metadata import version as software_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from martfeast.datasets.audit import measure_columns, measure_groups, measure_label, measure_split
+from martfeast.datasets.audit import (
+    count_split,
+    measure_columns,
+    measure_groups,
+    measure_label,
+    measure_split,
+)
 from martfeast.datasets.card.croissant import croissant_text
 from martfeast.datasets.card.page import card_html
 from martfeast.datasets.changes import find_changes
@@ -88,7 +94,9 @@ class Builder:
         columns = self._measure_columns(data)
         groups = measure_groups(connection, self.mart, "asked", "kept")
         drift = None
+        split: dict[str, tuple[int, int]] = {}
         if self.population.test_from:
+            split = count_split(connection, parquet_rows(data), self.mart.label.column)
             self.say(f"measuring  drift of {len(self.exposure.features)} features, train to test")
             drift = measure_split(connection, parquet_rows(data), self.exposure)
         changes = []
@@ -114,7 +122,7 @@ class Builder:
             groups=groups,
             drift=drift,
             replays=self._replays(),
-            limits=find_limits(audit, groups, drift, columns),
+            limits=find_limits(audit, groups, drift, columns, split),
             changes=changes,
         )
         self.say("writing    record, card and Croissant metadata")

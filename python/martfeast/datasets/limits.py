@@ -10,14 +10,32 @@ def find_limits(
     groups: list[GroupFacts],
     drift: SplitDrift | None,
     columns: list[ColumnFacts],
+    split: dict[str, tuple[int, int]],
 ) -> list[str]:
-    """Return limits as sentences; none if nothing measured is a reason for caution."""
+    """Return limits as sentences; none if nothing measured is a reason for caution.
+
+    What stands first is without what nothing can be learned or judged. split: labels, and how many
+    of them differ, of the train and the test rows; empty without a split.
+    """
     return [
+        *_of_split(split),
         *_of_labels(audit),
         *(sentence for group in groups for sentence in _of_group(group, audit)),
         *_of_time(audit, drift),
         *_of_columns(columns),
     ]
+
+
+def _of_split(split: dict[str, tuple[int, int]]) -> Iterator[str]:
+    for part, use in (("train", "learned from them"), ("test", "judged by them")):
+        labels, different = split.get(part, (2, 2))
+        if not labels:
+            yield f"No {part} row has a label, so nothing can be {use}: choose another --test-from."
+        elif different < 2:
+            yield (
+                f"All {labels:,} labels of the {part} rows are the same, so nothing can be {use}:"
+                " choose another --test-from."
+            )
 
 
 def _of_labels(audit: LabelAudit) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The rows of a label mart that a dataset asks for, and what was known of their labels."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 
@@ -18,7 +18,8 @@ class Request:
     """What a dataset is to have. Moments are UTC; those without zone are taken as UTC.
 
     start, end: rows asked from start on and before end; None is no limit.
-    as_of: labels known by then, rows asked by then; None is when the last label was known.
+    as_of: labels known by then, rows asked by then; None is when the last label was known, or now
+    if that is sooner.
     test_from: rows asked from then on are the test rows, and rows whose label was known before are
     the train rows; None is no split.
     keeps_unlabelled: whether rows without a label stay, with the reason.
@@ -36,8 +37,9 @@ class Population:
     """The rows asked for; ``check`` makes the views asked, all of them, and kept, the dataset's.
 
     rows: SQL of the label mart. row_count: of it. first, last: its range of moments asked.
-    now: when its last label was known. start, end, as_of, test_from, keeps_unlabelled: as in the
-    request, none of them open but the split. All moments are UTC, without zone.
+    now: when its last label was known, or the moment of this look if that is sooner.
+    start, end, as_of, test_from, keeps_unlabelled: as in the request, none of them open but the
+    split. All moments are UTC, without zone.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -70,7 +72,8 @@ class Population:
         if not row_count:
             raise refusal(mart.name, "no-rows", "It has no rows.", "Load data, run `dbt build`.")
         after_last = last.replace(microsecond=0) + timedelta(seconds=1)
-        now = max(last_known or last, last)
+        # An open end, such as 9999-12-31, is no moment at which anything is known yet.
+        now = min(max(last_known or last, last), utc(datetime.now(UTC)))
         return Population(
             connection=connection,
             mart=mart,

@@ -7,7 +7,7 @@
   label_mart: the relation of a model with a label under config.meta.feast; its groups are those
   that the label declares. One row for each group_column and group_value, over the whole time
   (period_start is null) and by calendar month of the moment asked, UTC. The group_column `all` has
-  every row under the value `all`; a null is the value `(none)`.
+  every row under the value `all`; a null is the value `(none)`, and a text `(none)` stands in quotes.
 #}
 {% macro label_audit(label_mart) -%}
 {%- set label = martfeast.label_of(label_mart) -%}

@@ -1,7 +1,11 @@
 {# The groups of a label as columns group_1, group_2 ..., to follow other columns of a select. #}
 {% macro label_group_columns(label) -%}
 {%- for name in label.groups %},
-        coalesce(cast({{ adapter.quote(name) }} as varchar), '(none)') as group_{{ loop.index }}
+        case
+            when {{ adapter.quote(name) }} is null then '(none)'
+            when cast({{ adapter.quote(name) }} as varchar) = '(none)' then '''(none)'''
+            else cast({{ adapter.quote(name) }} as varchar)
+        end as group_{{ loop.index }}
 {%- endfor %}
 {%- endmacro %}
 
