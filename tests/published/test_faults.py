@@ -10,10 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from feast import FeatureStore
+from martfeast.offline_store.columns import OfflineDataError
 from martfeast.version import VERSION
 from pyarrow import parquet
 
+SERVICE = "overdue_prediction"
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 BIN = Path(sys.executable).parent
 
@@ -137,7 +141,7 @@ def test_a_full_disk_on_publish(library):
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
         lambda text: text.replace('"row_count":', '"row_count":1', 1),
-        lambda text: text.replace('"format":3', '"format":2', 1),
+        lambda text: text.replace('"format":4', '"format":3', 1),
     ],
     ids=["gone", "empty", "cut off", "of another kind", "edited", "older"],
 )
@@ -167,16 +171,16 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
 def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     """By dbt and by every command, before any work; no reader takes it for its own."""
     pointer = library.published / "current.json"
-    pointer.write_text(pointer.read_text().replace('"format":3', '"format":4', 1))
+    pointer.write_text(pointer.read_text().replace('"format":4', '"format":5', 1))
     before = library.published_bytes()
     refused = library.dbt("build")
     assert refused.returncode != 0
-    assert "current.json has format 4, of a newer martfeast; this one reads 3" in refused.stdout
+    assert "current.json has format 5, of a newer martfeast; this one reads 4" in refused.stdout
     assert "Nothing was changed." in refused.stdout
     for command in ("status", "replay", "prune"):
         refused = library.martfeast(command, cwd=library.path)
         assert refused.returncode == 1
-        assert "format 4, of a newer martfeast" in " ".join(
+        assert "format 5, of a newer martfeast" in " ".join(
             (refused.stdout + refused.stderr).split()
         )
     assert library.published_bytes() == before
@@ -245,6 +249,41 @@ def test_a_version_file_that_is_gone_is_published_anew(library):
     assert now[TITLES] != versions[TITLES]
     assert now[LABELS] == versions[LABELS]
     assert_readable(library)
+
+
+def test_a_version_that_was_swapped_is_read_by_nobody_and_published_anew(library):
+    """Other rows in its place, of its size and time; and the file that history is compared with."""
+    library.apply()
+    versions = library.versions()
+    file = library.published / library.published_mart(TITLES)["path"]
+    times = file.stat()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    said = f"{file.name} has other bytes than were written. Remove it, then run `dbt build`"
+    for command in ("status", "replay", f"dataset {SERVICE}", "materialize"):
+        refused = library.martfeast(*command.split(), cwd=library.path)
+        assert refused.returncode == 1
+        assert said in " ".join((refused.stdout + refused.stderr).split())
+    with pytest.raises(OfflineDataError, match="has other bytes than were written"):
+        FeatureStore(str(library.path / "feature_repo")).get_historical_features(
+            pd.DataFrame({"event_timestamp": [pd.Timestamp("2026-03-10")]}), [f"{TITLES}:copies_free"]
+        )
+    library.said("build")
+    now = library.versions()
+    assert now[TITLES] != versions[TITLES]
+    assert now[LABELS] == versions[LABELS]
+    assert library.martfeast("status", cwd=library.path).returncode == 0
+
+    # Rows that nothing can be compared with are others, until somebody says that it is meant.
+    (library.published / library.published_mart(TITLES)["path"]).unlink()
+    shelves(library, 7)
+    library.said("build")
+    status = library.martfeast("status", cwd=library.path)
+    assert "[history_unchanged]" in status.stdout
 
 
 def test_a_warehouse_that_is_gone_is_built_anew_and_nothing_is_copied_twice(library):
@@ -369,7 +408,7 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
     # Two marts had five versions. History is compared with the first, because all others restate
     # it (one of them is registered too); the last two are in kept releases.
     for mart in (TITLES, LABELS):
-        kept = sorted(path.stem for path in (library.published / f"marts/library.{mart}").iterdir())
+        kept = [path.stem for path in library.published.glob(f"marts/library.{mart}/*.parquet")]
         assert len(kept) == 3
         assert first[mart] in kept
     assert sorted(path.name for path in (library.published / "releases").iterdir()) == [
@@ -426,7 +465,7 @@ def test_prune_keeps_what_an_older_release_names(library):
     library.said("build")
     assert library.feast("apply").returncode == 0
     first = library.published / "releases/000001.json"
-    first.write_text(first.read_text().replace('"format":3', '"format":2', 1))
+    first.write_text(first.read_text().replace('"format":4', '"format":3', 1))
     pruned = library.martfeast("prune", cwd=library.path)
     assert pruned.returncode == 0, pruned.stderr
     assert "removed 0 files" in pruned.stdout

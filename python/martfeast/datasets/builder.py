@@ -17,7 +17,7 @@ from martfeast.datasets.audit import (
 from martfeast.datasets.card.croissant import croissant_text
 from martfeast.datasets.card.page import card_html
 from martfeast.datasets.changes import find_changes
-from martfeast.datasets.folder import CARD, CROISSANT, DATA, RECORD, file_sha256
+from martfeast.datasets.folder import CARD, CROISSANT, DATA, RECORD
 from martfeast.datasets.limits import find_limits
 from martfeast.datasets.population import Population, iso
 from martfeast.datasets.record import (
@@ -46,6 +46,7 @@ from martfeast.engines.duckdb import (
 from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
 from martfeast.published.replays import ReplayRecord
+from martfeast.published.verified import file_sha256
 
 if TYPE_CHECKING:
     import pyarrow

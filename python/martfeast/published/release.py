@@ -4,6 +4,7 @@ The dbt package writes releases at the end of a run (``publish/release_files.sql
 the only one that reads them in Python.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
+from martfeast.published.verified import damage_of_tagged
 from martfeast.records import Record, RecordError
 
 PUBLISHED_AT = "published_at"
+# Relative to the published folder, and never out of it.
+_VERSION_FILE = re.compile(r"marts/(?!\.)[^/]+/(?!\.)[^/]+\.parquet\Z")
 
 
 class _Part(BaseModel):
@@ -28,6 +32,8 @@ class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
     name: names the version, unique for its mart. path: its Parquet file, absolute.
+    byte_count, sha256: of that file: byte_count is None of a stand-in that was never published,
+    sha256 of a file that was too large to be read whole.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
     code_checksum: of the mart's own code then. row_count: rows.
     first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
@@ -42,6 +48,8 @@ class PublishedVersion(_Part):
 
     name: str = Field(validation_alias="version")
     path: Path
+    byte_count: int | None
+    sha256: str | None
     published_at: datetime
     built_by: str
     code_checksum: str | None
@@ -59,7 +67,22 @@ class PublishedVersion(_Part):
     @field_validator("path", "baseline")
     @classmethod
     def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return path and Path((info.context or {}).get("folder", "")) / path
+        if path is None:
+            return None
+        if not _VERSION_FILE.match(str(path)):
+            raise ValueError(f"{path} is no file of a version: marts/<model>/<version>.parquet")
+        return Path((info.context or {}).get("folder", "")) / path
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its file as tags of a data source, by which `damage_of_tagged` knows it again."""
+        known = {"byte_count": self.byte_count, "sha256": self.sha256}
+        return {name: str(value) for name, value in known.items() if self.byte_count and value}
+
+    @property
+    def damage(self) -> str:
+        """Why its file is not the one that was published, in words; empty if it is."""
+        return damage_of_tagged(self.path, self.tags)
 
     @field_validator("published_at")
     @classmethod
@@ -110,7 +133,7 @@ class Release(Record):
     target, which has a number of its own.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""

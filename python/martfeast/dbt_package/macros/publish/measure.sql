@@ -1,15 +1,17 @@
 {#
   Note in martfeast_measured what the rows of each mart are that may be published and may differ from the
-  version that is published: views, what was built since, and what has lost its file. Rows that turn out
-  to be the same keep that version.
+  version that is published: views, what was built since, and what has lost its file, or whose file has other
+  bytes than were published. Rows that turn out to be the same keep that version.
 #}
 {% macro measure_marts(folder) %}
-  {% set versions = martfeast.glob_literal(folder, '/marts/*/*.parquet') %}
+  {% do martfeast.find_intact(folder) %}
   {% set sql %}
     create or replace temp table martfeast_measured (
         mart_id varchar,
         version varchar,
         path varchar,
+        byte_count bigint,
+        sha256 varchar,
         is_copied boolean,
         row_count bigint,
         content_hash varchar,
@@ -29,13 +31,13 @@
         on
             verdicts.mart_id = published.unique_id
             and published.version is not null
-    left join glob({{ versions }}) as files on ends_with(files.file, '/' || published.path)
+    left join martfeast_intact on published.path = martfeast_intact.path
     where
         len(verdicts.reasons) = 0
         and (
             verdicts.is_view
             or published.built_by is distinct from verdicts.built_by
-            or files.file is null
+            or martfeast_intact.path is null
         )
     order by verdicts.mart_id
   {% endset %}
@@ -49,29 +51,92 @@
     set
         is_copied = false,
         version = published.version,
-        path = published.path
-    from martfeast_current as published, glob({{ versions }}) as files
+        path = published.path,
+        byte_count = published.byte_count,
+        sha256 = published.sha256
+    from martfeast_current as published, martfeast_intact
     where
         martfeast_measured.mart_id = published.unique_id
         and martfeast_measured.content_hash = published.content_hash
         and cast(martfeast_measured.columns as varchar) = cast(published.columns as varchar)
-        and ends_with(files.file, '/' || published.path)
+        and published.path = martfeast_intact.path
+  {% endset %}
+  {% do run_query(sql) %}
+
+  {# Where the file of before is not as it was, nothing can be compared, and all its rows count as restated. #}
+  {% set sql %}
+    update martfeast_measured
+    set
+        covered_row_count = published.row_count,
+        restated_row_count = published.row_count
+    from martfeast_current as published
+    where
+        martfeast_measured.mart_id = published.unique_id
+        and martfeast_measured.is_copied
+        and coalesce(published.baseline, published.path) not in (select martfeast_intact.path from martfeast_intact)
+        and (
+            martfeast_measured.content_hash <> published.content_hash
+            or published.path <> published.baseline
+        )
   {% endset %}
   {% do run_query(sql) %}
 
   {% set sql %}
     select
         martfeast_measured.mart_id,
-        files.file
+        martfeast_intact.file
     from martfeast_measured
     inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
-    inner join glob({{ versions }}) as files
-        on ends_with(files.file, '/' || coalesce(published.baseline, published.path))
+    inner join martfeast_intact on coalesce(published.baseline, published.path) = martfeast_intact.path
     where martfeast_measured.is_copied
   {% endset %}
   {% for row in run_query(sql).rows %}
     {% do martfeast.count_restated(graph.nodes[row['mart_id']], row['file']) %}
   {% endfor %}
+{% endmacro %}
+
+
+{# Note in martfeast_intact the files of versions that have the bytes they were published with. #}
+{% macro find_intact(folder) %}
+  {% set published %}
+    select path from martfeast_current
+    where path is not null
+
+    union
+
+    select baseline as path from martfeast_current
+    where baseline is not null
+  {% endset %}
+  {% do martfeast.look_at_files(folder, published) %}
+  {% set sql %}
+    create or replace temp table martfeast_intact as
+    with published as (
+        select
+            path,
+            byte_count,
+            sha256
+        from martfeast_current
+
+        union
+
+        select
+            baseline as path,
+            baseline_byte_count as byte_count,
+            baseline_sha256 as sha256
+        from martfeast_current
+    )
+
+    select
+        martfeast_files.path,
+        martfeast_files.file
+    from martfeast_files
+    inner join published
+        on
+            martfeast_files.path = published.path
+            and martfeast_files.byte_count = published.byte_count
+            and (martfeast_files.sha256 is not distinct from published.sha256)
+  {% endset %}
+  {% do run_query(sql) %}
 {% endmacro %}
 
 
@@ -220,6 +285,8 @@
         {{ martfeast.literal(mart.unique_id) }} as mart_id,
         {{ martfeast.literal(version) }} as version,
         {{ martfeast.literal('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ version ~ '.parquet') }} as path,
+        null as byte_count,
+        null as sha256,
         true as is_copied,
         count(*) as row_count,
         md5(

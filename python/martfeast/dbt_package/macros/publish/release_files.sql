@@ -19,6 +19,8 @@
     'unique_id': 'VARCHAR',
     'version': 'VARCHAR',
     'path': 'VARCHAR',
+    'byte_count': 'BIGINT',
+    'sha256': 'VARCHAR',
     'published_at': 'VARCHAR',
     'built_by': 'VARCHAR',
     'code_checksum': 'VARCHAR',
@@ -33,6 +35,8 @@
     'covered_row_count': 'BIGINT',
     'restated_row_count': 'BIGINT',
     'baseline': 'VARCHAR',
+    'baseline_byte_count': 'BIGINT',
+    'baseline_sha256': 'VARCHAR',
     'held_back': 'VARCHAR[]',
     'warnings': 'VARCHAR[]'
   } %}
@@ -94,7 +98,7 @@
 
 {# The format of releases: up by one with every change that another version of martfeast would misread. #}
 {% macro release_format() %}
-  {{ return(3) }}
+  {{ return(4) }}
 {% endmacro %}
 
 
@@ -175,6 +179,64 @@
 {% endmacro %}
 
 
+{#
+  Note in martfeast_files, of each file of a version that is there among some, its path in the folder, its size and
+  the SHA-256 of its bytes. DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
+
+  paths: SQL of a column `path`.
+#}
+{% macro look_at_files(folder, paths) %}
+  {% set sql %}
+    create or replace temp table martfeast_files as
+    select
+        paths.path,
+        files.file,
+        cast(null as bigint) as byte_count,
+        cast(null as varchar) as sha256
+    from ({{ paths }}) as paths
+    inner join glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }}) as files
+        on ends_with(files.file, '/' || paths.path)
+  {% endset %}
+  {% do run_query(sql) %}
+  {% do martfeast.fill_in_files([martfeast.files_of_bytes(0, 0)], 'byte_count', 'size') %}
+  {% set groups = [martfeast.files_of_bytes(0, 67108864)] %}
+  {% for file in martfeast.files_of_bytes(67108865, 1073741824) %}{% do groups.append([file]) %}{% endfor %}
+  {% do martfeast.fill_in_files(groups, 'sha256', 'sha256(content)') %}
+{% endmacro %}
+
+
+{# The files in martfeast_files of a size in bytes, both ends included; one whose size is not noted yet has none. #}
+{% macro files_of_bytes(least, most) %}
+  {% set sql %}
+    select distinct file from martfeast_files
+    where coalesce(byte_count, 0) between {{ least }} and {{ most }}
+    order by file
+  {% endset %}
+  {{ return(run_query(sql).columns[0].values() | list) }}
+{% endmacro %}
+
+
+{# Fill in a column of martfeast_files with what a read of each file gives, group by group. #}
+{% macro fill_in_files(groups, column, read) %}
+  {% for group in groups if group %}
+    {% set files = [] %}
+    {% for file in group %}{% do files.append(martfeast.glob_literal(file, '')) %}{% endfor %}
+    {% set sql %}
+      update martfeast_files
+      set {{ column }} = found.{{ column }}
+      from (
+          select
+              filename,
+              {{ read }} as {{ column }}
+          from read_blob([{{ files | join(', ') }}])
+      ) as found
+      where martfeast_files.file = found.filename
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endfor %}
+{% endmacro %}
+
+
 {# Write every version that is new, and say first, in pending.json, which ones these are. #}
 {% macro write_versions(folder, shown) %}
   {% set sql %}
@@ -205,6 +267,20 @@
       {% do martfeast.make_folder(folder ~ '/marts/' ~ martfeast.mart_folder(mart)) %}
       {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) %}
     {% endfor %}
+    {% set written %}
+      select path from martfeast_measured
+      where is_copied
+    {% endset %}
+    {% do martfeast.look_at_files(folder, written) %}
+    {% set sql %}
+      update martfeast_measured
+      set
+          byte_count = martfeast_files.byte_count,
+          sha256 = martfeast_files.sha256
+      from martfeast_files
+      where martfeast_measured.path = martfeast_files.path
+    {% endset %}
+    {% do run_query(sql) %}
   {% endif %}
 {% endmacro %}
 
