@@ -173,15 +173,16 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
 
 def odd_releases(release: dict[str, Any]) -> list[dict[str, Any]]:
     """Releases of which each has, in one field, what that field cannot have, or lacks it."""
-    other = [-1, None, [], ["x"], {}, {"x": 1}]
-    number, listed = [*other, "x", 1.5e300, 10**30], [None, {"x": 1}, "x", 7, ["x"], [None], [{}]]
-    fields = {
+    other: list[Any] = [-1, None, [], ["x"], {}, {"x": 1}]
+    number = [*other, "x", 1.5e300, 10**30]
+    listed: list[Any] = [None, {"x": 1}, "x", 7, ["x"], [None], [{}]]
+    fields: dict[str, list[Any]] = {
         **{key: [*other, 7] for key in ("target", "target_schema", "location", "warehouse_id")},
         "release_number": [*number, 0],
         "marts": [*listed, release["marts"] * 2],
         "format": [None, "x", 2],
     }
-    marts = {
+    marts: dict[str, list[Any]] = {
         "unique_id": [None],
         "version": ["another", 7, {"x": 1}],
         "path": [*other, "../x", "marts/../x/current.parquet", "/etc/passwd"],

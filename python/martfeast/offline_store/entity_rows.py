@@ -22,7 +22,7 @@ from martfeast.offline_store.columns import (
     value_where,
 )
 from martfeast.offline_store.entity_query import open_query
-from martfeast.offline_store.frames import arrow_table, first_line, printable, register
+from martfeast.offline_store.frames import arrow_table, check_arrow, first_line, printable, register
 from martfeast.offline_store.source import local_path
 
 EVENT_TIMESTAMP = "event_timestamp"
@@ -153,6 +153,7 @@ def open_frame(
     if isinstance(entity_df, pd.DataFrame):
         return _of_table(connection, arrow_table(entity_df))
     if isinstance(entity_df, pyarrow.Table):
+        check_arrow(entity_df)
         return _of_table(connection, entity_df.replace_schema_metadata(None))
     if not isinstance(entity_df, str | Path):
         raise OfflineDataError(
