@@ -43,6 +43,7 @@ from martfeast.engines.duckdb import (
     timestamp,
     utc,
 )
+from martfeast.files import replaced
 from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
 from martfeast.published.replays import ReplayRecord
@@ -134,11 +135,13 @@ class Builder:
 
     @staticmethod
     def describe(path: Path, record: DatasetRecord) -> None:
-        """Write card and Croissant, which follow from the record, unless they are there."""
+        """Write card and Croissant, which follow from the record, unless they are there so."""
         for name, draw in ((CARD, card_html), (CROISSANT, croissant_text)):
-            if not (path / name).exists():
-                (path / name).write_text(draw(record))
-                (path / name).chmod(0o444)
+            drawn = draw(record).encode()
+            if not (path / name).exists() or (path / name).read_bytes() != drawn:
+                with replaced(path / name) as new:
+                    new.write_bytes(drawn)
+                    new.chmod(0o444)
 
     def _replays(self) -> list[ReplayFacts]:
         """Return what the last replay of each mart showed, as far as there are any."""

@@ -4,6 +4,7 @@ The same record gives the same bytes. Its fields are read by name in ``page.html
 """
 
 import json
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -62,6 +63,7 @@ def _whole(text: str) -> Markup:
     return whole.format(text) if len(text) <= len("2013-01-31 05:00") else escape(text)
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("martfeast.datasets.card", ""),
