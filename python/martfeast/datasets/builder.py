@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martfeast.datasets.audit import (
+    count_infinite,
     count_split,
     measure_columns,
     measure_groups,
@@ -93,6 +94,8 @@ class Builder:
         self._write_rows(folder / "spine.parquet", data, steps[-1].rows)
         self.say("measuring  label, groups and columns")
         columns = self._measure_columns(data)
+        types = {column.name: column.type.upper() for column in columns}
+        infinite = count_infinite(connection, parquet_rows(data), types)
         groups = measure_groups(connection, self.mart, "asked", "kept")
         drift = None
         split: dict[str, tuple[int, int]] = {}
@@ -123,7 +126,7 @@ class Builder:
             groups=groups,
             drift=drift,
             replays=self._replays(),
-            limits=find_limits(audit, groups, drift, columns, split),
+            limits=find_limits(audit, groups, drift, columns, split, infinite),
             changes=changes,
         )
         self.say("writing    record, card and Croissant metadata")

@@ -156,7 +156,7 @@ def _line(names: list[str], values: list[float | None], scale: tuple[float, floa
             "name": name,
             "value": value,
             "x": round(100 * place / width if len(values) > 1 else 50, 2),
-            "y": round(100 - 100 * (value - low) / (high - low), 2),
+            "y": round(100 - 100 * ((value / 2 - low / 2) / (high / 2 - low / 2)), 2),
         }
         if value is not None
         else None

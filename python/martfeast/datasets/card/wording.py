@@ -26,7 +26,7 @@ def number(value: float | str | bool | None) -> str:
         return moment(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) or abs(value) >= 1000:
+    if isinstance(value, int) or 1000 <= abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:.4g}"
 

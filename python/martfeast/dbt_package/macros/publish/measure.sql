@@ -1,7 +1,7 @@
 {#
   Note in martfeast_measured what the rows of each mart are that may be published and may differ from the
   version that is published: views, what was built since, and what has lost its file. Rows that turn out
-  to be the same keep that version.
+  to be the same keep that version. A mart with a moment that Feast cannot hold is held back instead.
 #}
 {% macro measure_marts(folder) %}
   {% set versions = martfeast.glob_literal(folder, '/marts/*/*.parquet') %}
@@ -41,7 +41,10 @@
   {% endset %}
   {% set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] %}
   {% for candidate in run_query(sql).rows %}
-    {% do martfeast.measure_mart(graph.nodes[candidate['mart_id']], version) %}
+    {% set mart = graph.nodes[candidate['mart_id']] %}
+    {% if not martfeast.hold_back_moments(mart) %}
+      {% do martfeast.measure_mart(mart, version) %}
+    {% endif %}
   {% endfor %}
 
   {% set sql %}
@@ -72,6 +75,60 @@
   {% for row in run_query(sql).rows %}
     {% do martfeast.count_restated(graph.nodes[row['mart_id']], row['file']) %}
   {% endfor %}
+{% endmacro %}
+
+
+{#
+  Hold a mart back if one of its moments is not one that nanoseconds can count, as Feast and pandas do: an
+  infinite one, or of another age, is published well and then fails every read of its batch. Return whether it is.
+#}
+{% macro hold_back_moments(mart) %}
+  {% set names = martfeast.moment_columns(mart) %}
+  {% if names %}
+    {% set sql %}
+      {% for name in names %}
+      select
+          {{ martfeast.literal(name) }} as column_name,
+          cast(min({{ adapter.quote(name) }}) as varchar) as moment
+      from {{ mart.relation_name }}
+      where {{ adapter.quote(name) }} not between '1677-09-22' and '2262-04-11'
+      having count(*) > 0
+      {% if not loop.last %}
+      union all
+      {% endif %}
+      {% endfor %}
+    {% endset %}
+    {% for found in run_query(sql).rows[:1] %}
+      {% set reason = (
+        'column ' ~ found['column_name'] ~ ' has ' ~ found['moment']
+        ~ ', and Feast holds moments from 1677-09-22 to 2262-04-11 only: correct it, or make it null'
+      ) %}
+      {% set sql %}
+        update {{ martfeast.judge_schema() }}.verdicts
+        set reasons = [{{ martfeast.literal(reason) }}]
+        where mart_id = {{ martfeast.literal(mart.unique_id) }}
+      {% endset %}
+      {% do run_query(sql) %}
+      {{ return(true) }}
+    {% endfor %}
+  {% endif %}
+  {{ return(false) }}
+{% endmacro %}
+
+
+{# The columns of moments that Feast reads: the timestamp and, of a feature mart, the features that are one. #}
+{% macro moment_columns(mart) %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set feast = feast if feast is mapping else {} %}
+  {% set names = [] %}
+  {% for column in mart.columns.values() if (column.data_type or '') | lower | trim in [
+    'timestamp', 'datetime', 'timestamp without time zone'
+  ] %}
+    {% set declared = martfeast.feast_meta(column) %}
+    {% set is_feature = not feast.get('label') and not (declared is mapping and declared.get('feature') == false) %}
+    {% if column.name == feast.get('timestamp') or is_feature %}{% do names.append(column.name) %}{% endif %}
+  {% endfor %}
+  {{ return(names) }}
 {% endmacro %}
 
 
