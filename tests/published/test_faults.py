@@ -31,6 +31,13 @@ def assert_readable(library) -> dict[str, Any]:
     return release
 
 
+def sealed(release: dict[str, Any]) -> str:
+    """A release as the dbt package writes it: after the checksum of what it says."""
+    content = {key: value for key, value in release.items() if key != "checksum"}
+    body = json.dumps(content, separators=(",", ":"))
+    return f'{{"checksum":"{hashlib.sha256(body.encode()).hexdigest()}",{body[1:]}\n'
+
+
 def shelves(library, copies: int) -> None:
     """Give each mart's seed other rows, all of one build."""
     (library.path / "seeds/shelf_checks.csv").write_text(
@@ -168,6 +175,63 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
     assert library.martfeast("status", cwd=library.path).returncode == 0
 
 
+def odd_releases(release: dict[str, Any]) -> list[dict[str, Any]]:
+    """Releases of which each has, in one field, what that field cannot have, or lacks it."""
+    other: list[Any] = [-1, None, [], ["x"], {}, {"x": 1}]
+    number = [*other, "x", 1.5e300, 10**30]
+    listed: list[Any] = [None, {"x": 1}, "x", 7, ["x"], [None], [{}]]
+    fields: dict[str, list[Any]] = {
+        **{key: [*other, 7] for key in ("target", "target_schema", "location", "warehouse_id")},
+        "release_number": [*number, 0],
+        "marts": [*listed, release["marts"] * 2],
+        "format": [None, "x", 2],
+    }
+    marts: dict[str, list[Any]] = {
+        "unique_id": [None],
+        "version": ["another", 7, {"x": 1}],
+        "path": [*other, "../x", "marts/../x/current.parquet", "/etc/passwd"],
+        "baseline": [7, {}, "../x", "marts/../current.json"],
+        "published_at": [*other, "yesterday"],
+        **{key: [None] for key in ("built_by", "content_hash")},
+        **dict.fromkeys(("row_count", "covered_row_count", "restated_row_count"), number),
+        **{key: ["x", [], {}] for key in ("first_known_at", "last_known_at")},
+        **dict.fromkeys(("tests", "sources", "lineage", "columns"), listed),
+    }
+    *others, activity = sorted(release["marts"], key=lambda mart: mart["mart"] == ACTIVITY)
+
+    def with_mart(mart: dict[str, Any]) -> dict[str, Any]:
+        return {**release, "marts": [*others, mart]}
+
+    odd = [{**release, field: value} for field, values in fields.items() for value in values]
+    odd += [{key: one for key, one in release.items() if key != field} for field in fields]
+    for field, values in marts.items():
+        odd += [with_mart({**activity, field: value}) for value in values]
+        odd.append(with_mart({key: one for key, one in activity.items() if key != field}))
+    return odd
+
+
+def test_no_odd_value_in_a_release_stops_a_build_or_is_taken_over(library):
+    """Each with its checksum, as a newer release than the one that is whole; all in one build.
+
+    A mart that is held back keeps what the release says of it, so that what is odd would stay.
+    """
+    before, release = library.published_mart(ACTIVITY), library.release()
+    texts = ["", "[]", "7", '"x"', "[" * 100_000, "\x00", sealed({"format": 3}), sealed({})]
+    for number, odd in enumerate(odd_releases(release), 2):
+        is_odd = odd.get("release_number") != release["release_number"]
+        texts.append(sealed(odd if is_odd else {**odd, "release_number": number}))
+    for number, text in enumerate(texts, 2):
+        (library.published / f"releases/{number:06}.json").write_text(text)
+    for name in ("releases/1 copy.json", "current.json"):
+        (library.published / name).write_bytes(b"\xff\xfe")
+    library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
+    said = library.said("build", succeeds=False)
+    assert "current.json is missing, damaged, edited or of an older martfeast" in said[0]
+    held_back = library.published_mart(ACTIVITY)
+    assert held_back == {**before, "held_back": held_back["held_back"]}
+    assert len(held_back["held_back"]) == 1
+
+
 def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     """By dbt and by every command, before any work; no reader takes it for its own."""
     pointer = library.published / "current.json"
@@ -270,7 +334,8 @@ def test_a_version_that_was_swapped_is_read_by_nobody_and_published_anew(library
         assert said in " ".join((refused.stdout + refused.stderr).split())
     with pytest.raises(OfflineDataError, match="has other bytes than were written"):
         FeatureStore(str(library.path / "feature_repo")).get_historical_features(
-            pd.DataFrame({"event_timestamp": [pd.Timestamp("2026-03-10")]}), [f"{TITLES}:copies_free"]
+            pd.DataFrame({"event_timestamp": [pd.Timestamp("2026-03-10")]}),
+            [f"{TITLES}:copies_free"],
         )
     library.said("build")
     now = library.versions()
@@ -335,10 +400,7 @@ def test_a_clock_that_went_back(library):
     release = json.loads(pointer.read_text())
     for mart in release["marts"]:
         mart["published_at"] = mart["published_at"].replace("2026", "2027", 1)
-    del release["checksum"]
-    body = json.dumps(release, separators=(",", ":"))
-    checksum = hashlib.sha256(body.encode()).hexdigest()
-    pointer.write_text(f'{{"checksum":"{checksum}",{body[1:]}\n')
+    pointer.write_text(sealed(release))
     versions = library.versions()
 
     library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")

@@ -1,5 +1,6 @@
 """A file is the one that was written, or it is said why not: whatever was done to it."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def said_of(path: Path) -> str:
-    return damage(path, len(CONTENT), verified.hashlib.sha256(CONTENT).hexdigest())
+    return damage(path, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
 def edit_in_place(path: Path) -> None:
@@ -99,13 +100,19 @@ def test_what_does_not_change_the_bytes_is_no_damage(file, tmp_path):
 
 
 def test_a_file_is_read_whole_once_and_after_a_change(file, monkeypatch):
-    read = []
-    monkeypatch.setattr(verified, "file_sha256", lambda path: read.append(path) or "")
+    read: list[Path] = []
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr(verified, "file_sha256", reading)
     assert said_of(file) == ""
     assert not read
     os.utime(file)
-    said_of(file)
-    assert read
+    assert said_of(file) == ""
+    assert said_of(file) == ""
+    assert read == [file]
 
 
 def test_what_was_seen_is_no_evidence_once_it_was_edited(file):

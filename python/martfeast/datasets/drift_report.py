@@ -230,7 +230,7 @@ def _served(
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."
         raise refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
-    damage = mart.version.damage if mart.version else "is not published"
+    damage = mart.version.file.damage if mart.version else "is not published"
     if damage:
         what = mart.path if mart.version else "It"
         fix = "Run `martfeast status`, which says what to do."

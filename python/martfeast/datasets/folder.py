@@ -31,7 +31,10 @@ def find_datasets(folder: Path) -> list[tuple[Path, DatasetRecord]]:
     for path in folder.glob(f"[0-9]*/{RECORD}"):
         if path.parent.name.isdecimal():
             try:
-                found.append((path.parent, DatasetRecord.read(path)))
+                record = DatasetRecord.read(path)
+                if (record.name, record.number) != (folder.name, int(path.parent.name)):
+                    raise RecordError(f"it is that of {record.saved_dataset}")
+                found.append((path.parent, record))
             except RecordError as error:
                 if not error.is_older:
                     raise _refusal(path, error) from None

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
 from martfeast.published.verified import damage_of_tagged
-from martfeast.records import Record, RecordError
+from martfeast.records import Count, FileStem, Moment, Record, RecordError
 
 PUBLISHED_AT = "published_at"
 # Relative to the published folder, and never out of it.
@@ -28,12 +28,45 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _in_folder(path: Path, info: ValidationInfo) -> Path:
+    """Return the file of a version, absolute."""
+    if not _VERSION_FILE.match(str(path)):
+        raise ValueError(f"{path} is no file of a version: marts/<model>/<version>.parquet")
+    return Path((info.context or {}).get("folder", "")) / path
+
+
+class PublishedFile(_Part):
+    """The Parquet file of a version, as it was written. path: absolute.
+
+    byte_count: None of a stand-in that was never published. sha256: None where the file was too
+    large to be read whole.
+    """
+
+    path: Path
+    byte_count: Count | None
+    sha256: str | None
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
+        return _in_folder(path, info)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What is known of it as tags of a data source: `damage_of_tagged` knows it by them."""
+        known = {"byte_count": self.byte_count, "sha256": self.sha256}
+        return {name: str(value) for name, value in known.items() if self.byte_count and value}
+
+    @property
+    def damage(self) -> str:
+        """Why it is not what was published, in words; empty if it is."""
+        return damage_of_tagged(self.path, self.tags)
+
+
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
-    name: names the version, unique for its mart. path: its Parquet file, absolute.
-    byte_count, sha256: of that file: byte_count is None of a stand-in that was never published,
-    sha256 of a file that was too large to be read whole.
+    name: names the version, unique for its mart. file: its rows.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
     code_checksum: of the mart's own code then. row_count: rows.
     first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
@@ -46,43 +79,37 @@ class PublishedVersion(_Part):
     them, if that is more.
     """
 
-    name: str = Field(validation_alias="version")
-    path: Path
-    byte_count: int | None
-    sha256: str | None
+    name: FileStem = Field(validation_alias="version")
+    file: PublishedFile
     published_at: datetime
     built_by: str
     code_checksum: str | None
-    row_count: int
-    first_known_at: str | None
-    last_known_at: str | None
+    row_count: Count
+    first_known_at: Moment | None
+    last_known_at: Moment | None
     content_hash: str
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
     baseline: Path | None = None
-    covered_row_count: int = 0
-    restated_row_count: int = 0
+    covered_row_count: Count = 0
+    restated_row_count: Count = 0
 
-    @field_validator("path", "baseline")
+    @field_validator("baseline")
     @classmethod
     def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        if path is None:
-            return None
-        if not _VERSION_FILE.match(str(path)):
-            raise ValueError(f"{path} is no file of a version: marts/<model>/<version>.parquet")
-        return Path((info.context or {}).get("folder", "")) / path
+        return path and _in_folder(path, info)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Its file as tags of a data source, by which `damage_of_tagged` knows it again."""
-        known = {"byte_count": self.byte_count, "sha256": self.sha256}
-        return {name: str(value) for name, value in known.items() if self.byte_count and value}
+    def path(self) -> Path:
+        """Its Parquet file, absolute."""
+        return self.file.path
 
-    @property
-    def damage(self) -> str:
-        """Why its file is not the one that was published, in words; empty if it is."""
-        return damage_of_tagged(self.path, self.tags)
+    @model_validator(mode="before")
+    @classmethod
+    def _group(cls, raw: Any) -> Any:
+        """Let the file read the keys that stand beside it in the release."""
+        return {**raw, "file": raw} if isinstance(raw, dict) else raw
 
     @field_validator("published_at")
     @classmethod

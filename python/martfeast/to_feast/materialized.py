@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NaiveDatetime
 
 from martfeast.declaration.declared import FeatureMart
-from martfeast.records import Record, RecordError
+from martfeast.records import FileStem, Record, RecordError
 
 
 class MaterializedView(BaseModel):
@@ -26,9 +26,9 @@ class MaterializedView(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: str
+    version: FileStem
     tags: dict[str, str]
-    until: datetime
+    until: NaiveDatetime
     columns: list[str]
     last_interval: str
 

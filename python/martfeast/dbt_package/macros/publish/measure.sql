@@ -1,7 +1,8 @@
 {#
   Note in martfeast_measured what the rows of each mart are that may be published and may differ from the
   version that is published: views, what was built since, and what has lost its file, or whose file has other
-  bytes than were published. Rows that turn out to be the same keep that version.
+  bytes than were published. Rows that turn out to be the same keep that version. A mart
+  with a moment that Feast cannot hold is held back instead.
 #}
 {% macro measure_marts(folder) %}
   {% do martfeast.find_intact(folder) %}
@@ -43,7 +44,10 @@
   {% endset %}
   {% set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] %}
   {% for candidate in run_query(sql).rows %}
-    {% do martfeast.measure_mart(graph.nodes[candidate['mart_id']], version) %}
+    {% set mart = graph.nodes[candidate['mart_id']] %}
+    {% if not martfeast.hold_back_moments(mart) %}
+      {% do martfeast.measure_mart(mart, version) %}
+    {% endif %}
   {% endfor %}
 
   {% set sql %}
@@ -96,47 +100,57 @@
 {% endmacro %}
 
 
-{# Note in martfeast_intact the files of versions that have the bytes they were published with. #}
-{% macro find_intact(folder) %}
-  {% set published %}
-    select path from martfeast_current
-    where path is not null
+{#
+  Hold a mart back if one of its moments is not one that nanoseconds can count, as Feast and pandas do: an
+  infinite one, or of another age, is published well and then fails every read of its batch. Return whether it is.
+#}
+{% macro hold_back_moments(mart) %}
+  {% set names = martfeast.moment_columns(mart) %}
+  {% if names %}
+    {% set sql %}
+      {% for name in names %}
+      select
+          {{ martfeast.literal(name) }} as column_name,
+          cast(min({{ adapter.quote(name) }}) as varchar) as moment
+      from {{ mart.relation_name }}
+      where {{ adapter.quote(name) }} not between '1677-09-22' and '2262-04-11'
+      having count(*) > 0
+      {% if not loop.last %}
+      union all
+      {% endif %}
+      {% endfor %}
+    {% endset %}
+    {% for found in run_query(sql).rows[:1] %}
+      {% set reason = (
+        'column ' ~ found['column_name'] ~ ' has ' ~ found['moment']
+        ~ ', and Feast holds moments from 1677-09-22 to 2262-04-11 only: correct it, or make it null'
+      ) %}
+      {% set sql %}
+        update {{ martfeast.judge_schema() }}.verdicts
+        set reasons = [{{ martfeast.literal(reason) }}]
+        where mart_id = {{ martfeast.literal(mart.unique_id) }}
+      {% endset %}
+      {% do run_query(sql) %}
+      {{ return(true) }}
+    {% endfor %}
+  {% endif %}
+  {{ return(false) }}
+{% endmacro %}
 
-    union
 
-    select baseline as path from martfeast_current
-    where baseline is not null
-  {% endset %}
-  {% do martfeast.look_at_files(folder, published) %}
-  {% set sql %}
-    create or replace temp table martfeast_intact as
-    with published as (
-        select
-            path,
-            byte_count,
-            sha256
-        from martfeast_current
-
-        union
-
-        select
-            baseline as path,
-            baseline_byte_count as byte_count,
-            baseline_sha256 as sha256
-        from martfeast_current
-    )
-
-    select
-        martfeast_files.path,
-        martfeast_files.file
-    from martfeast_files
-    inner join published
-        on
-            martfeast_files.path = published.path
-            and martfeast_files.byte_count = published.byte_count
-            and (martfeast_files.sha256 is not distinct from published.sha256)
-  {% endset %}
-  {% do run_query(sql) %}
+{# The columns of moments that Feast reads: the timestamp and, of a feature mart, the features that are one. #}
+{% macro moment_columns(mart) %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set feast = feast if feast is mapping else {} %}
+  {% set names = [] %}
+  {% for column in mart.columns.values() if (column.data_type or '') | lower | trim in [
+    'timestamp', 'datetime', 'timestamp without time zone'
+  ] %}
+    {% set declared = martfeast.feast_meta(column) %}
+    {% set is_feature = not feast.get('label') and not (declared is mapping and declared.get('feature') == false) %}
+    {% if column.name == feast.get('timestamp') or is_feature %}{% do names.append(column.name) %}{% endif %}
+  {% endfor %}
+  {{ return(names) }}
 {% endmacro %}
 
 
