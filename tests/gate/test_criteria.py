@@ -598,7 +598,11 @@ SEES_LESS = (KEY_TESTS, set[str](), {*KEY_TESTS, "tests_passed"}, {"tests_passed
 
 
 def configure(**config: object) -> Callable[[Made, list[Json]], None]:
-    return lambda made, tests: [test["config"].update(config) for test in tests] and None
+    def change(_: Made, tests: list[Json]) -> None:
+        for test in tests:
+            test["config"].update(config)
+
+    return change
 
 
 def delete(made: Made, tests: list[Json]) -> None:
