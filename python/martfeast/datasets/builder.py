@@ -127,7 +127,7 @@ class Builder:
             groups=groups,
             drift=drift,
             replays=self._replays(),
-            limits=find_limits(audit, groups, drift, columns, split, infinite),
+            limits=find_limits(audit, groups, drift, columns, split, infinite, self._trusted()),
             changes=changes,
         )
         self.say("writing    record, card and Croissant metadata")
@@ -159,6 +159,12 @@ class Builder:
             for one in self.inputs.marts
             if (replay := self.replays.get(one.mart))
         ]
+
+    def _trusted(self) -> dict[str, str]:
+        """Return the models under the marts that are taken at their word, and why."""
+        marts = sorted(one.mart for one in self.inputs.marts if one.mart in self.replays)
+        trusted = {name: why for mart in marts for name, why in self.replays[mart].trusted.items()}
+        return dict(sorted(trusted.items()))
 
     def _write_rows(self, spine: Path, data: Path, rows: int) -> None:
         """Write the rows kept, in order, and join the features to them through Feast."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from martfeast.datasets.record import ColumnFacts, GroupFacts, LabelAudit, SplitDrift
+from martfeast.published.replays import in_words
 
 
 def find_limits(
@@ -12,12 +13,14 @@ def find_limits(
     columns: list[ColumnFacts],
     split: dict[str, tuple[int, int]],
     infinite: dict[str, int],
+    trusted: dict[str, str],
 ) -> list[str]:
     """Return limits as sentences; none if nothing measured is a reason for caution.
 
     What stands first is without what nothing can be learned or judged. split: labels, and how many
     of them differ, of the train and the test rows; empty without a split. infinite: by column, the
-    number of rows in which it is infinite.
+    number of rows in which it is infinite. trusted: the models that are taken at their word for
+    when their rows were known, and why where that is declared.
     """
     return [
         *_of_split(split),
@@ -25,6 +28,7 @@ def find_limits(
         *(sentence for group in groups for sentence in _of_group(group, audit)),
         *_of_time(audit, drift),
         *_of_columns(columns, infinite),
+        *_of_trust(trusted),
     ]
 
 
@@ -87,3 +91,11 @@ def _of_columns(columns: list[ColumnFacts], infinite: dict[str, int]) -> Iterato
     if infinite:
         rows = ", ".join(f"{name} in {count:,} rows" for name, count in infinite.items())
         yield f"Infinite, and left out of means, least and greatest values: {rows}."
+
+
+def _of_trust(trusted: dict[str, str]) -> Iterator[str]:
+    if trusted:
+        yield (
+            "When rows were known is taken on trust where nothing under a model says it:"
+            f" {in_words(trusted)}."
+        )

@@ -7,14 +7,17 @@ from typing import Any
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criteria import CRITERIA
 from martfeast.gate.criterion import FAIL, PASS, WAIVED, WARN, Criterion, MartReadiness
-from martfeast.published.replays import ReplayRecord
+from martfeast.published.replays import ReplayRecord, in_words
 
 WIDTH = 100
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
 
 
 def notes(readiness: list[MartReadiness]) -> list[str]:
-    """Return a line for each criterion that does not pass and yet does not stop an apply."""
+    """Return a line for each criterion that does not pass and yet does not stop an apply.
+
+    And one for what is taken on trust, by any of the marts.
+    """
     lines = []
     for mart in readiness:
         for judgement in mart.judgements.values():
@@ -25,6 +28,14 @@ def notes(readiness: list[MartReadiness]) -> list[str]:
             reason = f" Waived: {judgement.waiver}" if judgement.waiver else ""
             lines.append(f"{state}: {mart.mart.name} [{judgement.criterion.name}] {why}{reason}")
         lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
+    trusted = {
+        name: why
+        for mart in readiness
+        if mart.replay
+        for name, why in sorted(mart.replay.trusted.items())
+    }
+    if trusted:
+        lines.append(f"on trust: when rows were known of {in_words(trusted)}")
     return lines
 
 
@@ -102,6 +113,8 @@ def mart_report(readiness: MartReadiness) -> str:
         ]
     if readiness.replay is not None:
         lines.append(f"  replayed    {replay_in_words(readiness.replay)}")
+        if readiness.replay.trusted:
+            lines.append(f"  on trust    {in_words(readiness.replay.trusted)}")
     for judgement in readiness.judgements.values():
         lines.append("")
         state = _SIGNS.get(judgement.state, judgement.state)

@@ -25,7 +25,8 @@ class ReplayRecord(BaseModel):
     row could know the future yet. known_from, known_until: the range of the mart's timestamp, UTC.
     compared, withheld: rows compared, and later facts withheld, over all cuts.
     failure: how it knew the future, or why nothing was shown; empty if it passed.
-    warnings: what to look at besides.
+    warnings: what to look at besides. trusted: the models under which nothing says when rows were
+    known, so that what they say is taken as true, and why, where that is declared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,14 +43,20 @@ class ReplayRecord(BaseModel):
     withheld: Count
     failure: str
     warnings: list[str]
+    trusted: dict[str, str]
 
 
 class Replays(Record):
     """The file ``replays.json``: the last replay of each mart, by the mart's unique_id."""
 
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5
 
     marts: dict[str, ReplayRecord]
+
+
+def in_words(trusted: dict[str, str]) -> str:
+    """Return models that are taken at their word, and why where that is declared, as words."""
+    return "; ".join(f"{name}: {why}" if why else name for name, why in trusted.items())
 
 
 def replays_path(published_path: Path) -> Path:

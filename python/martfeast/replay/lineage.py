@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,12 +18,11 @@ from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
+from martfeast.replay.jinja import QUERY, JinjaRead, jinja_reads
 
 # When a date was known: a fact of a day may be from its last minute, a plan was made before.
 END_OF_DAY, START_OF_DAY = "end_of_day", "start_of_day"
 DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
-# Jinja that says which build it is in, or when.
-_BY_BUILD = re.compile(r"\b(run_started_at|invocation_id|invocation_args_dict|modules|flags)\b")
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class Relation:
     validity: of a snapshot's rows; None of other relations.
     timeless: why its rows were always known, if it is declared so.
     date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
-    is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
-    called: the Jinja of the macros and ephemeral models that it calls.
+    trusted: why its event_time is right though its SQL cannot be replayed, if it is declared.
+    jinja: what its Jinja reads of when, how often and on which data it is compiled.
     is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
     """
@@ -66,8 +64,8 @@ class Relation:
     validity: Validity | None
     timeless: str
     date_known_at: str
-    is_asked_for: bool
-    called: str
+    trusted: str
+    jinja: tuple[JinjaRead, ...]
     is_microbatch: bool
     file: str
 
@@ -132,7 +130,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         _databases(warehouse["databases"]),
         warehouse["settings"],
         _python_models(graph, found),
-        {name: _compiled_checksum(graph, graph.relation(name)) for name in found},
+        {name: _compiled_checksum(one, graph.relation(name)) for name, one in found.items()},
     )
     _refuse_same_tables(lineage)
     _refuse_unreadable(lineage, warehouse["databases"])
@@ -262,7 +260,7 @@ def _relation(
     locations: dict[str | None, str],
 ) -> Relation:
     """Return a node as a relation. locations: what SQL calls parents in files, by location."""
-    name, called = node.relation, _called(graph, node.unique_id)
+    name = node.relation
     sql, location, made_by = name.sql or "", None, None
     event_time, validity = node.config.event_time, None
     if isinstance(node, Source) and not sql.startswith('"'):
@@ -288,8 +286,8 @@ def _relation(
         validity=validity,
         timeless=str(_declared(node).get("timeless") or ""),
         date_known_at=_date_known_at(node, artifacts),
-        is_asked_for=_asks(graph, node),
-        called=called,
+        trusted=str(_declared(node).get("trusted") or ""),
+        jinja=_jinja(graph, node),
         is_microbatch=node.config.incremental_strategy == "microbatch",
         file=artifacts.file_of_node(node),
     )
@@ -315,34 +313,27 @@ def _date_known_at(node: Model | Source, artifacts: Artifacts) -> str:
     return str(value)
 
 
-def _compiled_checksum(graph: Graph, node: Model | Source) -> str:
+def _compiled_checksum(relation: Relation, node: Model | Source) -> str:
     """Return the MD5 of a model's SQL, as the dbt package notes it; '' where builds differ."""
+    if not isinstance(node, Model) or relation.made_by is None or relation.jinja:
+        return ""
+    is_incremental = node.config.materialized == "incremental"
+    return "" if is_incremental else text_checksum((node.code.compiled or "").strip())
+
+
+def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
+    """Return what a model's Jinja reads, with that of the ephemeral models and macros in it."""
     if not isinstance(node, Model) or node.resource_type != "model":
-        return ""
-    jinja = _called(graph, node.unique_id) + node.code.raw
-    varies = node.config.materialized == "incremental" or _BY_BUILD.search(jinja)
-    if varies or _asks(graph, node):
-        return ""
-    return text_checksum((node.code.compiled or "").strip())
-
-
-def _asks(graph: Graph, node: Model | Source) -> bool:
-    """Tell whether a model, or an ephemeral one in it, asks the warehouse when it is compiled."""
-    jinja = _called(graph, node.unique_id) + (node.code.raw if isinstance(node, Model) else "")
+        return ()
+    direct = _direct_macros(graph, node.unique_id)
+    called = [graph.macros[name].macro_sql for name in sorted(graph.macros_called(direct))]
+    called += [graph.models[name].code.raw for name in graph.ephemeral_in(node.unique_id)]
+    found = jinja_reads(node.code.raw, called)
+    # dbt's own macros are not read, but some of them ask the database.
     asked = {"macro.dbt.run_query", "macro.dbt.statement"}
-    macros = graph.macros_called(_direct_macros(graph, node.unique_id), with_dbts_own=True)
-    return "adapter.execute" in jinja or not asked.isdisjoint(macros)
-
-
-def _called(graph: Graph, unique_id: str) -> str:
-    """Return the Jinja of the macros that a model calls, dbt's own left out, and of ephemeral ones.
-
-    Comments of Jinja are left out.
-    """
-    macros = graph.macros_called(_direct_macros(graph, unique_id))
-    parts = [graph.macros[name].macro_sql for name in sorted(macros)]
-    parts += [graph.models[name].code.raw for name in graph.ephemeral_in(unique_id)]
-    return re.sub(r"\{#.*?#\}", "", "\n".join(parts), flags=re.DOTALL)
+    if not asked.isdisjoint(graph.macros_called(direct, with_dbts_own=True)):
+        found.append(JinjaRead(QUERY, "a query", 1))
+    return tuple(found)
 
 
 def _direct_macros(graph: Graph, unique_id: str) -> list[str]:

@@ -17,6 +17,7 @@ from martfeast.replay.blind_spots import warnings
 from martfeast.replay.lineage import Lineage, compile_lineage
 from martfeast.replay.report import ProjectReplay, failure
 from martfeast.replay.run import MartReplay, Replay, Say, replay
+from martfeast.replay.trust import distrusted, who_vouches
 
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
@@ -132,17 +133,36 @@ def _other_store(mart: str, store: str, said: str) -> Problem:
 def _add_what_is_read(
     evidence: Evidence, marts: list[Mart], lineage: Lineage, replayed: Replay
 ) -> ProjectReplay:
-    """Add to what was replayed what only reading shows: labels upstream, and blind spots."""
+    """Add to what was replayed what only reading shows: labels upstream, trust, blind spots."""
     label_upstream = {
         mart.name: finding.message.rstrip(".")
         for mart in marts
         for finding in NO_LABEL_UPSTREAM.check(evidence, mart)
     }
-    folder = evidence.project.artifacts.project_dir
+    folder, plans = evidence.project.artifacts.project_dir, replayed.plans
+    trusted = {
+        mart.name: who_vouches(lineage, lineage.relations[mart.unique_id]).trusted for mart in marts
+    }
+    problems = {
+        name: " ".join(f"{one.message} {one.fix}" for one in distrusted(lineage, plans, models))
+        for name, models in trusted.items()
+    }
     return ProjectReplay(
         replayed,
-        [replace(one, problem=label_upstream.get(one.mart, one.problem)) for one in replayed.marts],
-        {mart.name: warnings(lineage, mart.unique_id, folder) for mart in marts},
+        [
+            replace(
+                one,
+                problem=label_upstream.get(one.mart)
+                or one.problem
+                or problems[one.mart].rstrip("."),
+            )
+            for one in replayed.marts
+        ],
+        {mart.name: warnings(lineage, plans, mart.unique_id, folder) for mart in marts},
+        {
+            mart: {one.name: one.trusted for one in models.values()}
+            for mart, models in trusted.items()
+        },
     )
 
 
@@ -176,6 +196,7 @@ def _records(
             withheld=result.withheld,
             failure=failure(result),
             warnings=[f"{one.message} {one.fix}" for one in shown.warnings[result.mart]],
+            trusted=shown.trusted[result.mart],
         )
         for result in shown.replay.marts
         if asked >= evidence.project.cuts or result.differences

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from martfeast.problems import Problem
+from martfeast.published.replays import in_words
 from martfeast.replay.compare import Difference
 from martfeast.replay.run import MartReplay, Replay
 
@@ -13,11 +14,13 @@ class ProjectReplay:
     """What the replays of a project's marts showed.
 
     marts: as replayed, and what else forbids to call it passed. warnings: by mart.
+    trusted: by mart, the models that are taken at their word, and why where that is declared.
     """
 
     replay: Replay
     marts: list[MartReplay]
     warnings: dict[str, list[Problem]]
+    trusted: dict[str, dict[str, str]]
 
     @property
     def has_passed(self) -> bool:
@@ -39,6 +42,9 @@ class ProjectReplay:
                 lines += ["", f"{mart.mart}: {mart.problem}."]
             if mart.differences:
                 lines += ["", _describe(mart)]
+        if any(self.trusted.values()):
+            lines += ["", "Taken on trust, since nothing under it says when rows were known:"]
+            lines += [f"{name}: {in_words(one)}" for name, one in self.trusted.items() if one]
         listed = [problem for problems in self.warnings.values() for problem in problems]
         if listed:
             lines += ["", "To look at:", *map(str, listed)]
@@ -64,6 +70,7 @@ class ProjectReplay:
                     "differences": [_as_json(difference) for difference in mart.differences],
                     "has_passed": mart.has_passed,
                     "warnings": [asdict(problem) for problem in self.warnings[mart.mart]],
+                    "trusted": self.trusted[mart.mart],
                 }
                 for mart in self.marts
             ],

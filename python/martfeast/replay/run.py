@@ -4,8 +4,9 @@ A replay at a moment T builds every relation under a mart again, in a scratch Du
 relation with an ``event_time`` shows what was known by then: rows whose event time is at most T.
 What the mart then has up to T must be what is published up to T, in every column.
 
-What ``event_time`` says of the first relations that have one is taken as true: nothing in the data
-could disprove it. Everything built on them is put to the test.
+What ``event_time`` says of sources, seeds and snapshots is taken as true: nothing in the data could
+disprove it. So is that of a model under which nothing says when it was known, if each of its rows
+is made of one. Everything built on them is put to the test.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from martfeast.published.replays import DEFAULT_CUTS, FEWEST_CUTS
 from martfeast.replay.compare import Difference, compare, in_words
 from martfeast.replay.cuts import Reach, choose_cuts, find_reaches, perturbed
 from martfeast.replay.lineage import Lineage, Relation
+from martfeast.replay.plan import Plan
 from martfeast.replay.scratch import Cut, Scratch
 
 Say = Callable[[str], None]
@@ -53,10 +55,15 @@ class MartReplay:
 
 @dataclass(frozen=True)
 class Replay:
-    """What replays showed. withheld: for each cut the facts after it, by relation."""
+    """What replays showed.
+
+    withheld: for each cut the facts after it, by relation. plans: of the SQL of what was built, by
+    unique_id.
+    """
 
     cuts: list[Cut]
     withheld: list[dict[str, int]]
+    plans: dict[str, Plan]
     marts: list[MartReplay]
 
 
@@ -116,7 +123,8 @@ def replay(
         _replay_cut(scratch, wanted, cut, later, shown, serving, say)
     named = [{lineage.relations[r].name: n for r, n in later.items()} for later in withheld]
     concluded = [one.conclude(scratch, cuts, say) for one in shown] + refused
-    return Replay(cuts, named, sorted(concluded, key=lambda one: order.index(one.unique_id)))
+    concluded.sort(key=lambda one: order.index(one.unique_id))
+    return Replay(cuts, named, scratch.plans, concluded)
 
 
 @dataclass

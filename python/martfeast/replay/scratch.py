@@ -9,6 +9,7 @@ import duckdb
 from martfeast.engines.duckdb import literal, quoted, timestamp
 from martfeast.problems import Problem, refusal
 from martfeast.replay.lineage import END_OF_DAY, Lineage, Relation
+from martfeast.replay.plan import Plan, read_plan
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Scratch:
     """A DuckDB in memory in which a lineage is built again; the warehouse is only read.
 
     failed: why a relation, or what it is made of, could not be built last, by unique_id.
+    plans: of the relations that were made of SQL, by unique_id.
     """
 
     def __init__(self, lineage: Lineage, project_dir: str) -> None:
@@ -54,6 +56,8 @@ class Scratch:
         self.connection.execute("detach memory")
         self.time_types: dict[str, str] = {}
         self.number = {name: index for index, name in enumerate(lineage.relations)}
+        self.names = {f"r{index}": name for name, index in self.number.items()}
+        self.plans: dict[str, Plan] = {}
         self.failed: dict[str, Problem] = dict(lineage.refused)
         self._read_warehouse()
         self.shared = self._build_shared()
@@ -138,6 +142,9 @@ class Scratch:
                 f"A replay cannot build it: {str(error).splitlines()[0].rstrip('.')}.",
                 "Run `dbt build`; it says more if the model is at fault.",
             ) from None
+        if relation.made_by is not None and relation.unique_id not in self.plans:
+            plan = read_plan(self.connection, relation.made_by, self.names)
+            self.plans[relation.unique_id] = plan
 
     def _show(self, relation: Relation, cut: Cut | None) -> None:
         """Let the relation's own name show what is known of it."""

@@ -1,0 +1,5 @@
+select
+    order_id as subject_id,
+    valid_from as known_at,
+    cast(is_current as double) as feature_value
+from {{ ref('shop_states_with_flag') }}

@@ -1,0 +1,5 @@
+select
+    order_id as subject_id,
+    created_at as known_at,
+    cast(is_closed as double) as feature_value
+from {{ ref('orders_with_closing') }}
