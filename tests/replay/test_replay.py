@@ -166,7 +166,7 @@ def test_a_model_is_taken_at_its_word_by_name_and_if_it_makes_rows_of_rows_only_
 ):
     marts = {mart["mart"]: mart for mart in zoo_replay["marts"]}
     assert marts["end_of_a_period"]["trusted"] == {"shop_states_with_end": ""}
-    reason = "The log of a day is complete when the day is over."
+    reason = "The log of a day is complete when the day is over"
     assert marts["counted_with_a_reason"]["trusted"] == {"order_counts_on_trust": reason}
     assert marts["counted_with_a_reason"]["has_passed"]
     summed = marts["summed_further_down"]
@@ -263,16 +263,41 @@ def test_an_event_time_that_is_no_time_is_named(library, name):
     assert f"Its event_time is {name}, which is " in refusal(library)
 
 
-def test_when_a_date_is_known_is_one_of_two_words(library):
+@pytest.mark.parametrize(
+    ("declared", "message", "fix"),
+    [
+        (
+            "date_known_at: noon",
+            "Its meta.martfeast.date_known_at is 'noon'.",
+            "Write one of: end_of_day, start_of_day.",
+        ),
+        (
+            "timeless: true",
+            "Its meta.martfeast.timeless is True, and is to say why.",
+            "Write the reason in words.",
+        ),
+        (
+            "trusted: ' '",
+            "Its meta.martfeast.trusted is ' ', and is to say why.",
+            "Write the reason in words.",
+        ),
+        (
+            "timeles: a definition",
+            "Its meta.martfeast has no key 'timeles'.",
+            "Did you mean 'timeless'?",
+        ),
+    ],
+)
+def test_what_is_declared_of_knowledge_time_is_read_or_refused(library, declared, message, fix):
     library.replace_in(
         "dbt_project.yml",
         "    shelf_checks:\n",
-        "    shelf_checks:\n      +meta: {martfeast: {date_known_at: noon}}\n",
+        f"    shelf_checks:\n      +meta: {{martfeast: {{{declared}}}}}\n",
     )
     assert library.dbt("parse").returncode == 0
     refused = " ".join(refusal(library).split())
-    assert "Its meta.martfeast.date_known_at is 'noon'." in refused
-    assert "Write one of: end_of_day, start_of_day." in refused
+    assert message in refused
+    assert fix in refused
     assert "seeds/shelf_checks.csv" in refused
 
 

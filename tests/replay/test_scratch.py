@@ -12,6 +12,7 @@ from martfeast.feature_types import feature_type
 from martfeast.places import Place
 from martfeast.published.release import PublishedVersion
 from martfeast.replay.compare import compare
+from martfeast.replay.declared_time import DeclaredTime
 from martfeast.replay.lineage import Lineage, Relation, Validity
 from martfeast.replay.scratch import Cut, Scratch
 
@@ -31,10 +32,8 @@ def relation(sql: str, **declared: Any) -> Relation:
         "parents": (),
         "event_time": "known_on",
         "validity": None,
-        "timeless": "",
-        "date_known_at": "end_of_day",
-        "is_asked_for": False,
-        "called": "",
+        "declared": DeclaredTime("", "", "end_of_day"),
+        "jinja": (),
         "is_microbatch": False,
         "file": "models/orders.sql",
     }
@@ -57,7 +56,8 @@ def test_a_date_is_known_when_it_is_over():
 
 def test_a_date_that_is_declared_so_is_known_when_it_begins():
     plan = relation(
-        f"select {DAY} as known_on from range(9) numbers(i)", date_known_at="start_of_day"
+        f"select {DAY} as known_on from range(9) numbers(i)",
+        declared=DeclaredTime("", "", "start_of_day"),
     )
     assert shown(plan, NOON) == [FIRST, SECOND, THIRD]
     assert shown(plan, datetime(2026, 3, 3)) == [FIRST, SECOND, THIRD]

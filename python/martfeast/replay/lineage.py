@@ -18,11 +18,8 @@ from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
+from martfeast.replay.declared_time import DeclaredTime, read_declared_time
 from martfeast.replay.jinja import QUERY, JinjaRead, jinja_reads
-
-# When a date was known: a fact of a day may be from its last minute, a plan was made before.
-END_OF_DAY, START_OF_DAY = "end_of_day", "start_of_day"
-DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,7 @@ class Relation:
     parents: the relations that it reads, by unique_id; what is ephemeral stands for its own.
     event_time: the column that says when a row was known; None if it does not say.
     validity: of a snapshot's rows; None of other relations.
-    timeless: why its rows were always known, if it is declared so.
-    date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
-    trusted: why its event_time is right though its SQL cannot be replayed, if it is declared.
+    declared: what else it says of when its rows were known.
     jinja: what its Jinja reads of when, how often and on which data it is compiled.
     is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
@@ -62,9 +57,7 @@ class Relation:
     parents: tuple[str, ...]
     event_time: str | None
     validity: Validity | None
-    timeless: str
-    date_known_at: str
-    trusted: str
+    declared: DeclaredTime
     jinja: tuple[JinjaRead, ...]
     is_microbatch: bool
     file: str
@@ -260,7 +253,7 @@ def _relation(
     locations: dict[str | None, str],
 ) -> Relation:
     """Return a node as a relation. locations: what SQL calls parents in files, by location."""
-    name = node.relation
+    name, file = node.relation, artifacts.file_of_node(node)
     sql, location, made_by = name.sql or "", None, None
     event_time, validity = node.config.event_time, None
     if isinstance(node, Source) and not sql.startswith('"'):
@@ -284,33 +277,11 @@ def _relation(
         parents=parents,
         event_time=event_time,
         validity=validity,
-        timeless=str(_declared(node).get("timeless") or ""),
-        date_known_at=_date_known_at(node, artifacts),
-        trusted=str(_declared(node).get("trusted") or ""),
+        declared=read_declared_time(node, file),
         jinja=_jinja(graph, node),
         is_microbatch=node.config.incremental_strategy == "microbatch",
-        file=artifacts.file_of_node(node),
+        file=file,
     )
-
-
-def _declared(node: Model | Source) -> dict[str, Any]:
-    """Return what a relation says of its knowledge time under ``meta.martfeast``."""
-    declared = node.config.meta.get("martfeast")
-    return declared if isinstance(declared, dict) else {}
-
-
-def _date_known_at(node: Model | Source, artifacts: Artifacts) -> str:
-    """Return when in its day a date was known: when the day is over, unless it is declared."""
-    value = _declared(node).get("date_known_at", END_OF_DAY)
-    if value not in DATES_KNOWN:
-        raise refusal(
-            node.alias,
-            "wrong-value",
-            f"Its meta.martfeast.date_known_at is {value!r}.",
-            f"Write one of: {', '.join(DATES_KNOWN)}.",
-            artifacts.file_of_node(node),
-        )
-    return str(value)
 
 
 def _compiled_checksum(relation: Relation, node: Model | Source) -> str:

@@ -160,7 +160,7 @@ def _add_what_is_read(
         ],
         {mart.name: warnings(lineage, plans, mart.unique_id, folder) for mart in marts},
         {
-            mart: {one.name: one.trusted for one in models.values()}
+            mart: {one.name: one.declared.trusted for one in models.values()}
             for mart, models in trusted.items()
         },
     )

@@ -321,7 +321,7 @@ def _about_time(scratch: Scratch, relation: Relation) -> str:
     """Return what to know of a relation's event time, as words."""
     said = ""
     if scratch.time_type(relation) == "DATE":
-        when = relation.date_known_at.replace("_of_", " of its ")
+        when = relation.declared.date_known_at.replace("_of_", " of its ")
         said = f", whose {relation.event_time} is a date, taken as known at the {when}"
     sql = f"select count(*) from ({scratch.event_times(relation)}) where t is null"
     count = scratch.connection.execute(sql).fetchall()[0][0]

@@ -8,7 +8,8 @@ import duckdb
 
 from martfeast.engines.duckdb import literal, quoted, timestamp
 from martfeast.problems import Problem, refusal
-from martfeast.replay.lineage import END_OF_DAY, Lineage, Relation
+from martfeast.replay.declared_time import END_OF_DAY
+from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.plan import Plan, read_plan
 
 
@@ -212,7 +213,7 @@ class Scratch:
         type_ = self.time_type(relation)
         if "ZONE" in type_:
             return f"timezone('UTC', {time})"
-        if type_ == "DATE" and relation.date_known_at == END_OF_DAY:
+        if type_ == "DATE" and relation.declared.date_known_at == END_OF_DAY:
             return f"(cast({time} as timestamp) + interval 1 day)"
         return f"cast({time} as timestamp)"
 

@@ -35,7 +35,7 @@ def who_vouches(lineage: Lineage, mart: Relation) -> Vouching:
 def _follow(lineage: Lineage, relation: Relation, found: Vouching, seen: set[str]) -> None:
     for parent_id in relation.parents:
         parent = lineage.relations[parent_id]
-        if parent_id in seen or parent.timeless:
+        if parent_id in seen or parent.declared.timeless:
             continue
         seen.add(parent_id)
         above = [lineage.relations[name] for name in lineage.above(parent_id) - {parent_id}]
@@ -63,7 +63,7 @@ def distrusted(
 
     """
     for unique_id, relation in trusted.items():
-        if relation.trusted:
+        if relation.declared.trusted:
             continue
         for one, operations in _operations(lineage, plans, unique_id):
             through = "" if one is relation else f", through {one.name} ({one.file}),"
@@ -97,7 +97,7 @@ def _operations(
 def _has_facts(lineage: Lineage, unique_id: str) -> bool:
     """Tell whether rows became known at some time: not if all under them is timeless."""
     relation = lineage.relations[unique_id]
-    if relation.timeless:
+    if relation.declared.timeless:
         return False
     if relation.kind == "snapshot" or not relation.parents:
         return True
