@@ -114,6 +114,7 @@ class Made:
                 "withheld": 100,
                 "failure": "",
                 "warnings": [],
+                "trusted": {},
             }
 
     def read(self) -> Artifacts:
