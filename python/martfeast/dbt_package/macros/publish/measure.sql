@@ -4,7 +4,7 @@
   to be the same keep that version.
 #}
 {% macro measure_marts(folder) %}
-  {% set versions = martfeast.glob_literal(folder, '/marts/*/*.parquet') %}
+  {% do martfeast.list_files(folder) %}
   {% set sql %}
     create or replace temp table martfeast_measured (
         mart_id varchar,
@@ -29,7 +29,7 @@
         on
             verdicts.mart_id = published.unique_id
             and published.version is not null
-    left join glob({{ versions }}) as files on ends_with(files.file, '/' || published.path)
+    left join martfeast_files as files on published.path = files.path
     where
         len(verdicts.reasons) = 0
         and (
@@ -50,12 +50,12 @@
         is_copied = false,
         version = published.version,
         path = published.path
-    from martfeast_current as published, glob({{ versions }}) as files
+    from martfeast_current as published, martfeast_files as files
     where
         martfeast_measured.mart_id = published.unique_id
         and martfeast_measured.content_hash = published.content_hash
         and cast(martfeast_measured.columns as varchar) = cast(published.columns as varchar)
-        and ends_with(files.file, '/' || published.path)
+        and published.path = files.path
   {% endset %}
   {% do run_query(sql) %}
 
@@ -65,13 +65,25 @@
         files.file
     from martfeast_measured
     inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
-    inner join glob({{ versions }}) as files
-        on ends_with(files.file, '/' || coalesce(published.baseline, published.path))
+    inner join martfeast_files as files on coalesce(published.baseline, published.path) = files.path
     where martfeast_measured.is_copied
   {% endset %}
   {% for row in run_query(sql).rows %}
     {% do martfeast.count_restated(graph.nodes[row['mart_id']], row['file']) %}
   {% endfor %}
+{% endmacro %}
+
+
+{# Note in martfeast_files which versions are there: each file, and its path as releases have it. #}
+{% macro list_files(folder) %}
+  {% set sql %}
+    create or replace temp table martfeast_files as
+    select
+        file,
+        array_to_string(string_split(file, '/')[-3:], '/') as path
+    from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }})
+  {% endset %}
+  {% do run_query(sql) %}
 {% endmacro %}
 
 
