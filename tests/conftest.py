@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from commands import Command
 from martfeast import feast_objects, read_declaration
 from martfeast.files import locked
+from martfeast.published.verified import SEEN
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -158,7 +159,7 @@ class Library:
         return {
             str(file.relative_to(self.published)): file.read_bytes()
             for file in sorted(self.published.rglob("*"))
-            if file.is_file() and file.suffix != ".duckdb"
+            if file.is_file() and file.suffix != ".duckdb" and file.name != SEEN
         }
 
     def release(self) -> Json:

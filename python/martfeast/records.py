@@ -3,14 +3,30 @@
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from martfeast.files import replaced
 
 _CHECKSUM = re.compile(r'^\{\s*"checksum":\s*"([0-9a-f]{64})",\s*')
+
+
+def _moment(text: str) -> str:
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is beyond the years 1 to 9999") from None
+    return text
+
+
+# What fields of records have: numbers that are finite, and no others than can be.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Moment = Annotated[str, AfterValidator(_moment)]  # ISO 8601
+FileStem = Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")]
 
 
 class RecordError(Exception):
@@ -36,7 +52,7 @@ class Record(BaseModel):
     change after which an older reader would misread a file, or a newer reader an old one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     FORMAT: ClassVar[int]
 
     @classmethod
@@ -55,6 +71,7 @@ class Record(BaseModel):
         try:
             text = path.read_bytes().decode("utf-8").strip()
             content = json.loads(text)
+            json.dumps(content, ensure_ascii=False).encode()  # half a character is no text
         except FileNotFoundError:
             raise
         except (OSError, ValueError, RecursionError) as error:
@@ -65,7 +82,7 @@ class Record(BaseModel):
             is_older = isinstance(format_, int) and format_ < cls.FORMAT
             age = "a newer" if is_newer else "an older" if is_older else "no known"
             raise RecordError(
-                f"it has format {format_}, of {age} martfeast; this one reads {cls.FORMAT}",
+                f"it has format {format_!r:.20}, of {age} martfeast; this one reads {cls.FORMAT}",
                 is_newer,
                 is_older,
             )
@@ -77,8 +94,11 @@ class Record(BaseModel):
             return cls.model_validate(content, context={"folder": folder or path.parent})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise RecordError(f"{where}: {first['msg'].lower()}") from None
+            what = first["msg"].lower().removeprefix("value error, ")
+            said = ": ".join(filter(None, [".".join(map(str, first["loc"])), what]))
+            raise RecordError(said if said.isprintable() else ascii(said)) from None
+        except (LookupError, TypeError, AttributeError):
+            raise RecordError("a part of it is of another kind") from None
 
     def write(self, path: Path) -> None:
         """Write the record to a file, in one rename."""

@@ -5,12 +5,13 @@ It stands here, and not in a room, because its name is in users' feature_store.y
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import click
 from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig, RepoConfig, load_repo_config
+from pydantic import Field
 
 from martfeast.files import locked, replaced
 from martfeast.records import Record, RecordError
@@ -39,7 +40,7 @@ class FeatureRepos(Record):
 
     FORMAT: ClassVar[int] = 1
 
-    folders: dict[str, str]
+    folders: dict[str, Annotated[str, Field(pattern=r"^/[^\x00]*$")]]
 
 
 def repos_path(registry_path: Path) -> Path:

@@ -397,6 +397,13 @@ def without_anything_optional(record):
     record["limits"] = []
 
 
+def asked_at(record, name):
+    """Let another column, or one of another name, have the moments asked."""
+    record["label"]["asked_at"] = name
+    asked = next(column for column in record["columns"] if column["name"] == name)
+    asked |= {"minimum": "2013-01-01 05:30:00", "maximum": "2013-12-31 23:59:59"}
+
+
 def without_rows(record):
     record["label_audit"] |= {"rows": 0, "labelled": 0, "base_rate": None, "periods": []}
     record["label_audit"]["reasons"] = []
@@ -423,7 +430,7 @@ MARKUP = """<script>alert("1")</script> & 'quotes' "here" </title><img src=x one
 # Words that a choice hangs on, moments, and periods, which have to fit under an axis.
 KEPT = {
     *("reading", "role", "unlabelled", "mart", "software", "file", "license"),
-    *("created_at", "from", "until", "as_of", "test_from", "period"),
+    *("created_at", "from", "until", "as_of", "test_from", "period", "replayed_at"),
 }
 
 
@@ -440,6 +447,7 @@ def of_markup(record):
     record |= marked(record)
     for place, column in enumerate(record["columns"]):
         column["name"] += str(place)
+    asked_at(record, record["columns"][0]["name"])
     for period in record["label_audit"]["periods"]:
         period["period"] = f"<b>{period['period'][-2:]}"
     record["inputs"]["about"]["url"] = "javascript:alert(3)"
@@ -450,6 +458,7 @@ def of_long_names(record):
         column["name"] = f"{'x' * 90}{place}" if place % 2 else f"{'long_name_' * 9}{place}"
         if column["type"] == "varchar":
             column["maximum"] = "y" * 200
+    asked_at(record, record["columns"][0]["name"])
     for feature in record["drift"]["features"]:
         feature["column"] = "z" * 90
     for group in record["groups"]:
@@ -755,6 +764,7 @@ def test_mlcroissant_reads_the_rows(tmp_path):
         a_column(name, "feature", kind, f"What {name} is.", "mart", ["source"])
         for name, (kind, _) in values.items()
     ]
+    asked_at(record, "known_at")
     told = croissant(record)
     # mlcroissant reads a list either way; other readers have to be told.
     fields = told["recordSet"][0]["field"]

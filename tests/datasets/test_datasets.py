@@ -1,6 +1,7 @@
 """Training sets: what is in them, that they are built alike again, and what they refuse."""
 
 import json
+import math
 import shutil
 from typing import Any
 
@@ -376,7 +377,11 @@ def test_what_follows_from_the_record_is_drawn_again(applied):
     folder = applied.path / f"out/datasets/{SERVICE}/0001"
     page = (folder / "card.html").read_bytes()
     (folder / "card.html").unlink()
+    edited = (folder / "croissant.json").read_bytes()
+    (folder / "croissant.json").chmod(0o644)
+    (folder / "croissant.json").write_bytes(edited.replace(b"rows", b"lines"))
     dataset(applied)
+    assert (folder / "croissant.json").read_bytes() == edited
     assert (folder / "card.html").read_bytes() == page
 
 
@@ -408,16 +413,34 @@ def test_a_license_is_an_input_and_named_when_it_changes(applied):
     assert record["changes"] == ["license:  is now https://library.example/terms"]
 
 
-def test_numbers_that_are_no_numbers_are_left_out_of_what_is_measured(applied):
+def test_nan_is_missing_in_training_and_in_serving_and_infinity_is_a_limit(applied):
+    applied.replace_in(SQL, "    waiting_days,", "    'nan'::float as waiting_days,")
+    # No integer, so that it is a value of the label as well.
     applied.replace_in(
-        SQL,
-        "    waiting_days,",
-        "    case when title_id = 10 then 'nan' else waiting_days end::float as waiting_days,",
+        LABEL_SQL,
+        "loan_returns.returned_at > loans.due_at as is_overdue",
+        "case when loans.title_id = 11 then 'inf'::double when loans.branch_code = 'south'"
+        " then 1e308 else 'nan'::double end as is_overdue",
     )
+    applied.replace_in(
+        YAML, "is_overdue\n        data_type: boolean", "is_overdue\n        data_type: double"
+    )
+    applied.replace_in(YAML, "{minimum: 0, maximum: 1}", "{minimum: 0, maximum: \"'inf'\"}")
     apply(applied)
-    dataset(applied)
-    text = (applied.path / f"out/datasets/{SERVICE}/0001/dataset.json").read_text()
-    assert "NaN" not in text
+    record = dataset(applied)
+    waiting = next(one for one in record["columns"] if one["name"] == "waiting_days")
+    assert (waiting["missing_share"], waiting["distinct"]) == (1, 0)
+    assert "Empty in every row: waiting_days." in record["limits"]
+    infinite = "Infinite, and left out of means, least and greatest values: is_overdue in 1 rows."
+    assert infinite in record["limits"]
+    assert (record["label_audit"]["labelled"], record["label_audit"]["base_rate"]) == (2, 1e308)
+    assert {row[0] for row in rows(applied, 1, "is_overdue")} == {1e308, math.inf}
+    materialized = applied.feast("materialize", "2026-02-01T00:00:00", "2026-03-09T00:00:00")
+    assert materialized.returncode == 0, materialized.stderr
+    answer = applied.martfeast("drift", SERVICE, "served", "--json", cwd=applied.path)
+    columns = {one["column"]: one for one in json.loads(answer.stdout)["columns"]}
+    assert columns["waiting_days"]["missing_shares"] == [1, 1]
+    assert columns["waiting_days"]["psi"] == 0
 
 
 def test_a_label_that_is_a_number_is_not_called_a_share(applied):

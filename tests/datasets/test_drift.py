@@ -1,10 +1,18 @@
 """How far a distribution moved: by hand, and on simulated columns."""
 
+import json
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import pytest
-from martfeast.datasets.audit import measure_columns
+from martfeast.datasets.audit import (
+    count_infinite,
+    measure_columns,
+    measure_groups,
+    measure_label,
+)
 from martfeast.datasets.drift import (
     measure_drift,
     reading,
@@ -102,3 +110,55 @@ def test_columns_are_measured():
     assert (measured["s"]["missing_share"], measured["s"]["minimum"]) == (0.25, "x1")
     assert (measured["s"]["maximum"], measured["s"]["mean"]) == ("x3", None)
     assert measured["l"]["minimum"] is None
+
+
+ODD = "case i % 4 when 0 then 'nan'::double when 1 then 1e308 when 2 then 1.7e308 else 'inf' end"
+
+
+def test_nan_is_missing_and_sums_beyond_all_doubles_have_means():
+    types = {"odd": "DOUBLE", "none": "FLOAT", "low": "DOUBLE"}
+    rows = f"(select {ODD} as odd, 'nan'::float as none, -1e308 as low from range(100) t(i))"
+    with duckdb.connect() as connection:
+        measured = measure_columns(connection, rows, types)
+        assert count_infinite(connection, rows, types) == {"odd": 25}
+        assert count_infinite(connection, rows, {"odd": "BIGINT"}) == {}
+    assert [one["missing_share"] for one in measured.values()] == [0.25, 1, 0]
+    assert [one["mean"] for one in measured.values()] == [1.35e308, None, -1e308]
+    assert [one["distinct"] for one in measured.values()] == [3, 0, 1]
+    assert json.dumps(measured, allow_nan=False)
+
+
+@pytest.mark.parametrize("type_", ["double", "float"])
+def test_nan_here_and_null_there_are_alike(type_):
+    """Where few values are told one by one, and where many are divided."""
+    for values in ("i % 5", "i"):
+        value = f"case when i % 3 = 0 then {{}} else {values} end::{type_}"
+        sql = f"select {value} as v from range(900) t(i)"
+        found = drift(sql.format("'nan'::double"), sql.format("null"))
+        assert (found.psi, found.standardized_difference) == (0, 0)
+        assert found.missing_shares == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+
+
+def test_infinite_and_huge_numbers_are_values_and_their_drift_is_finite():
+    same = f"select {ODD} as v from range(100) t(i)"
+    assert drift(same, same).psi == drift(same, same).standardized_difference == 0
+    moved = drift(same, f"select -{ODD} as v from range(100) t(i)")
+    assert moved.psi > 1
+    assert moved.standardized_difference == pytest.approx(-2 * 1.35 / 0.35)
+    many = drift("select i * 1e306 as v from range(150) t(i)", "select i as v from range(150) t(i)")
+    assert json.dumps([many.psi, many.standardized_difference], allow_nan=False)
+
+
+def test_labels_that_are_infinite_or_huge_have_a_base_rate_of_the_finite_ones():
+    label = SimpleNamespace(column="y", known_at="known", reason_column="reason", groups=["g"])
+    column = SimpleNamespace(name="g", description="")
+    mart: Any = SimpleNamespace(label=label, columns=[column])
+    rows = (
+        f"(select nullif({ODD}, 'nan') as y, now()::timestamp as event_timestamp, i % 2 as g,"
+        " now()::timestamp as known, null as reason from range(100) t(i))"
+    )
+    with duckdb.connect() as connection:
+        audit = measure_label(connection, mart, rows)
+        (group,) = measure_groups(connection, mart, rows, rows)
+    assert (audit.labelled, audit.base_rate, audit.is_share) == (75, 1.35e308, False)
+    assert {level.level: level.base_rate for level in group.levels} == {"0": 1.7e308, "1": 1e308}

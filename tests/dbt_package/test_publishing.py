@@ -98,6 +98,28 @@ def test_a_failed_test_holds_back_what_it_is_about_and_nothing_else(library):
     assert {test["status"] for test in record["tests"]} == {"pass"}
 
 
+def test_a_moment_that_feast_cannot_hold_holds_its_mart_back(library):
+    """In the timestamp or in a feature; what is no feature may have an open end."""
+    versions = library.versions()
+    activity, titles, labels = (f"models/marts/{one}.sql" for one in (ACTIVITY, TITLES, LABELS))
+    library.replace_in(activity, "    last_visit_at", "    'infinity'::timestamp as last_visit_at")
+    library.replace_in(titles, "    known_at,", "    known_at + interval 100000 year as known_at,")
+    library.replace_in(
+        labels,
+        "loan_returns.returned_at as label_known_at",
+        "coalesce(loan_returns.returned_at, '9999-12-31') as label_known_at",
+    )
+    said = library.said("build")
+    only = "Feast holds moments from 1677-09-22 to 2262-04-11 only: correct it, or make it null"
+    assert f"held back: {ACTIVITY}: column last_visit_at has infinity, and {only}" in said[2]
+    assert f"held back: {TITLES}: column known_at has 102026-03-01 08:00:00, and {only}" in said[3]
+    now = library.versions()
+    assert {name for name in now if now[name] != versions[name]} == {LABELS}
+    # The tests have passed on these rows, and that alone does not publish them either.
+    library.said("test")
+    assert library.versions() == now
+
+
 def test_run_alone_publishes_nothing_and_the_tests_after_it_do(library):
     versions = library.versions()
     library.replace_in("seeds/shelf_checks.csv", "1,1.5,", "2,1.5,")

@@ -23,6 +23,7 @@ from martfeast.gate.judge import judge
 from martfeast.problems import ProblemLog
 from martfeast.published.release import Release
 from martfeast.published.replays import ReplayRecord
+from martfeast.published.verified import file_sha256
 from pyarrow import parquet
 
 Json = dict[str, Any]
@@ -58,16 +59,13 @@ class Made:
         graph = artifacts.graph
         project = declare(artifacts, Release(), ProblemLog())
         for mart in project.declaration.marts.values():
-            path = self.folder / f"{mart.name}.parquet"
             fields = [(column.name, column.type.arrow) for column in mart.columns if column.type]
             schema = pa.schema([*fields, ("published_at", pa.timestamp("us"))])
-            parquet.write_table(schema.empty_table(), path)
             lineage = graph.upstream(mart.unique_id)
             tests = [test for test in graph.tests_of(lineage) if test.blocks]
             self.verdicts[mart.name] = {
                 "unique_id": mart.unique_id,
                 "version": "v1",
-                "path": str(path),
                 "published_at": "2026-03-31T00:00:00Z",
                 "built_by": "invocation",
                 "code_checksum": code_checksum(graph, mart.unique_id),
@@ -97,6 +95,7 @@ class Made:
                 "held_back": [],
                 "warnings": [],
             }
+            self.publish(mart.name, schema.empty_table())
             self.replays[mart.name] = {
                 "lineage": {name: artifacts.replay_checksum(name) for name in lineage},
                 "replayed_at": "2026-03-31 00:00:00",
@@ -124,8 +123,7 @@ class Made:
 
     def findings(self) -> dict[tuple[str, str], list[Finding]]:
         """Return the findings, by mart and criterion, of those that do not pass."""
-        release = {"release_number": 1, "marts": list(self.verdicts.values())}
-        project = declare(self.read(), Release.model_validate(release), ProblemLog())
+        project = declare(self.read(), self.release(), ProblemLog())
         replays = {
             unique_id(name): ReplayRecord.model_validate(record)
             for name, record in self.replays.items()
@@ -137,6 +135,25 @@ class Made:
             for name, judgement in one.judgements.items()
             if judgement.state != "pass"
         }
+
+    def release(self) -> Release:
+        release = {"release_number": 1, "marts": list(self.verdicts.values())}
+        return Release.model_validate(release, context={"folder": self.folder})
+
+    def publish(self, mart: str, rows: pa.Table) -> None:
+        """Write the file of a mart's version, and what a release says of it."""
+        path = self.folder / "marts" / mart / "v1.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(rows, path)
+        self.verdicts[mart].update(
+            path=f"marts/{mart}/v1.parquet",
+            byte_count=path.stat().st_size,
+            sha256=file_sha256(path),
+        )
+
+    def file(self, mart: str) -> Path:
+        """Return the file of a mart's version."""
+        return self.folder / self.verdicts[mart]["path"]
 
     # Parts of the manifest
 
@@ -424,13 +441,13 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
     (
         "published",
         TITLES,
-        lambda m: Path(m.verdicts[TITLES]["path"]).unlink(),
-        f"{TITLES}.parquet does not exist.",
+        lambda m: m.file(TITLES).unlink(),
+        f"{TITLES}/v1.parquet does not exist.",
     ),
     (
         "published",
         TITLES,
-        lambda m: parquet.write_table(pa.table({"known_at": [1]}), m.verdicts[TITLES]["path"]),
+        lambda m: m.publish(TITLES, pa.table({"known_at": [1]})),
         "Version v1 differs from the contract: branch_code is missing;",
     ),
     (

@@ -1,5 +1,6 @@
 """Entity rows: one SELECT that writes nothing, and columns whose names are told apart."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,23 @@ from martfeast.offline_store import OfflineDataError
 from pyarrow import parquet
 from test_offline_store import START, retrieve, view_of
 
-WAREHOUSE = {"warehouse": "warehouse.duckdb"}
+WAREHOUSE = {"warehouse": "warehouse.duckdb", "readable_paths": ["landed", "one.parquet"]}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A feature repo with a view's file and a warehouse."""
     table = pa.table({"k": [1], "ts": [START], "trips": [7]})
-    parquet.write_table(table, tmp_path / "facts.parquet")
+    for name in ("facts", "landed/a", "one", "landed_not/a", "other", "landed/a'[b]"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute(
             "create sequence numbers; create table asked as"
             " select 1::bigint as k, timestamp '2026-03-03' as event_timestamp;"
-            f"create view landed as select k, ts as at from '{tmp_path}/facts.parquet'"
+            f"create view landed as select k, ts as at from '{tmp_path}/landed/*.parquet' limit 1;"
+            f"create view other as select k, ts as at from '{tmp_path}/other.parquet';"
+            "create macro run(sql) as table from query(sql)"
         )
     return tmp_path
 
@@ -47,10 +52,12 @@ def job_of(folder: Path, entity_df: Any) -> Any:
         "with these as (from asked) (select * from these) union all (from asked limit 0)",
         "from landed",
         "select k, ts as at from '{folder}/facts.parquet'",
+        "select k, ts as at from '{folder}/one.parquet'",
+        "select k, ts as at from '{folder}/landed/../landed/a''[[]b].parquet'",
     ],
 )
 def test_one_select_is_taken_however_it_ends(folder, query):
-    """It may read files: views of a warehouse do."""
+    """It may read the files of the views asked for, and those that the settings name."""
     assert job_of(folder, query.format(folder=folder)).to_arrow()["trips"].to_pylist() == [7]
 
 
@@ -67,6 +74,45 @@ def test_one_select_is_taken_however_it_ends(folder, query):
         "export database '{out}'",
         "select * replace (nextval('numbers') as k) from asked",
         "select asked.* from asked, query('drop table asked')",
+        "select asked.* from asked, run('drop table asked')",
+        "select asked.* from asked, QUERY('select 1')",
+        "with new as (copy asked to '{out}') from asked",
+        "with new as (copy asked to '{folder}/landed/new.parquet') from asked",
+        "with new as (copy asked to '{folder}/facts.parquet') from asked",
+        "select asked.* from asked, run('with new as (copy asked to ''{folder}/one.parquet'') from"
+        " new')",
+        "from system.main.\"Json_Execute_Serialized_Sql\"('{copy}')",
+        "from query('from json_execute_serialized_sql(''{copy}'')')",
+        "with new as (insert into memory.main.asked from asked) from asked",
+        "with new as (delete from asked returning *) from new",
+        "select * replace (currval('numbers') + nextval('numbers') as k) from asked",
+        "select asked.* from asked, glob('/etc/*')",
+        "select asked.*, content from asked, read_text('/etc/passwd')",
+        "select asked.*, content from asked, read_blob('file:///etc/passwd')",
+        "select asked.* from asked, read_csv('/etc/passwd')",
+        "select asked.* from asked, sniff_csv('/etc/passwd')",
+        "select asked.* from asked, '{folder}/other.parquet'",
+        "select asked.* from asked, '{folder}/landed_not/a.parquet'",
+        "select asked.* from asked, '{folder}/landed/../other.parquet'",
+        "select asked.* from asked, '{folder}/*.parquet'",
+        "select asked.* from asked, parquet_metadata('{folder}/other.parquet')",
+        "select asked.* from asked, read_parquet('http://127.0.0.1:9/a.parquet')",
+        "select asked.* from asked, duckdb_secrets()",
+        "select k, ts as at from table_of_python",
+        "from other",
+        "select asked.*, getenv('HOME') from asked",
+        "call pragma_version()",
+        "pragma version",
+        "install httpfs",
+        "load httpfs",
+        "set variable k = 1",
+        "begin",
+        "checkpoint",
+        "detach warehouse",
+        "use memory",
+        "prepare q as from asked",
+        "vacuum",
+        "delete from asked",
         "select asked.* from asked, enable_logging(storage_path = '{out}')",
         "select asked.* from asked, enable_profiling(save_location = '{out}.txt')",
         "set threads = 1",
@@ -77,10 +123,37 @@ def test_one_select_is_taken_however_it_ends(folder, query):
     ],
 )
 def test_what_is_not_one_select_or_writes_is_refused_and_writes_nothing(folder, query):
-    before = {path: path.read_bytes() for path in folder.rglob("*")}
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    table_of_python = pa.table({"k": [1], "ts": [START]})
+    copy = f"with new as (copy (select 1) to '{folder}/landed/new.csv') from new"
+    ((tree,),) = duckdb.execute("select json_serialize_sql(?::varchar)", [copy]).fetchall()
+    tree = json.dumps(json.loads(tree)).replace("'", "''")
+    before = contents()
     with pytest.raises(OfflineDataError, match=r"^The entity (frame cannot|rows are one SE)"):
-        job_of(folder, query.format(out=folder / "out"))
-    assert {path: path.read_bytes() for path in folder.rglob("*")} == before
+        job_of(folder, query.format(out=folder / "out", folder=folder, copy=tree))
+    assert contents() == before
+    assert len(table_of_python) == 1
+
+
+def test_a_file_that_no_setting_names_is_refused_with_the_setting(folder):
+    for query in ("from other", "from '/etc/passwd.csv'"):
+        with pytest.raises(OfflineDataError, match=r"offline_store\.readable_paths in feature_st"):
+            job_of(folder, query)
+
+
+def test_a_query_keeps_types_that_arrow_lacks_and_values_to_the_last_place(folder):
+    values = (
+        "(-2)::hugeint ** 3 as h, 3::uhugeint as u, uuid() as id, 'a'::enum('a', 'b') as e,"
+        " 1.5::decimal(38, 20) as d, null as n, interval 1 month as i, '101'::bit as b,"
+        " 0.1::double as f, {'a': [1]} as s, map {'a': 1} as m, time '12:00' as t"
+    )
+    query = f"select *, {values} from asked"
+    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
+        types = [row[1] for row in connection.execute(f"describe {query}").fetchall()]
+    frame = job_of(folder, query)._spine.frame
+    assert [*frame.columns.types.values()] == types
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from feast import FeatureStore
+from martfeast.offline_store.columns import OfflineDataError
 from martfeast.version import VERSION
 from pyarrow import parquet
 
+SERVICE = "overdue_prediction"
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 BIN = Path(sys.executable).parent
 
@@ -25,6 +29,13 @@ def assert_readable(library) -> dict[str, Any]:
         rows = parquet.read_metadata(library.published / mart["path"]).num_rows
         assert rows == mart["row_count"]
     return release
+
+
+def sealed(release: dict[str, Any]) -> str:
+    """A release as the dbt package writes it: after the checksum of what it says."""
+    content = {key: value for key, value in release.items() if key != "checksum"}
+    body = json.dumps(content, separators=(",", ":"))
+    return f'{{"checksum":"{hashlib.sha256(body.encode()).hexdigest()}",{body[1:]}\n'
 
 
 def shelves(library, copies: int) -> None:
@@ -137,7 +148,7 @@ def test_a_full_disk_on_publish(library):
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
         lambda text: text.replace('"row_count":', '"row_count":1', 1),
-        lambda text: text.replace('"format":3', '"format":2', 1),
+        lambda text: text.replace('"format":4', '"format":3', 1),
     ],
     ids=["gone", "empty", "cut off", "of another kind", "edited", "older"],
 )
@@ -164,19 +175,76 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
     assert library.martfeast("status", cwd=library.path).returncode == 0
 
 
+def odd_releases(release: dict[str, Any]) -> list[dict[str, Any]]:
+    """Releases of which each has, in one field, what that field cannot have, or lacks it."""
+    other: list[Any] = [-1, None, [], ["x"], {}, {"x": 1}]
+    number = [*other, "x", 1.5e300, 10**30]
+    listed: list[Any] = [None, {"x": 1}, "x", 7, ["x"], [None], [{}]]
+    fields: dict[str, list[Any]] = {
+        **{key: [*other, 7] for key in ("target", "target_schema", "location", "warehouse_id")},
+        "release_number": [*number, 0],
+        "marts": [*listed, release["marts"] * 2],
+        "format": [None, "x", 2],
+    }
+    marts: dict[str, list[Any]] = {
+        "unique_id": [None],
+        "version": ["another", 7, {"x": 1}],
+        "path": [*other, "../x", "marts/../x/current.parquet", "/etc/passwd"],
+        "baseline": [7, {}, "../x", "marts/../current.json"],
+        "published_at": [*other, "yesterday"],
+        **{key: [None] for key in ("built_by", "content_hash")},
+        **dict.fromkeys(("row_count", "covered_row_count", "restated_row_count"), number),
+        **{key: ["x", [], {}] for key in ("first_known_at", "last_known_at")},
+        **dict.fromkeys(("tests", "sources", "lineage", "columns"), listed),
+    }
+    *others, activity = sorted(release["marts"], key=lambda mart: mart["mart"] == ACTIVITY)
+
+    def with_mart(mart: dict[str, Any]) -> dict[str, Any]:
+        return {**release, "marts": [*others, mart]}
+
+    odd = [{**release, field: value} for field, values in fields.items() for value in values]
+    odd += [{key: one for key, one in release.items() if key != field} for field in fields]
+    for field, values in marts.items():
+        odd += [with_mart({**activity, field: value}) for value in values]
+        odd.append(with_mart({key: one for key, one in activity.items() if key != field}))
+    return odd
+
+
+def test_no_odd_value_in_a_release_stops_a_build_or_is_taken_over(library):
+    """Each with its checksum, as a newer release than the one that is whole; all in one build.
+
+    A mart that is held back keeps what the release says of it, so that what is odd would stay.
+    """
+    before, release = library.published_mart(ACTIVITY), library.release()
+    texts = ["", "[]", "7", '"x"', "[" * 100_000, "\x00", sealed({"format": 3}), sealed({})]
+    for number, odd in enumerate(odd_releases(release), 2):
+        is_odd = odd.get("release_number") != release["release_number"]
+        texts.append(sealed(odd if is_odd else {**odd, "release_number": number}))
+    for number, text in enumerate(texts, 2):
+        (library.published / f"releases/{number:06}.json").write_text(text)
+    for name in ("releases/1 copy.json", "current.json"):
+        (library.published / name).write_bytes(b"\xff\xfe")
+    library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
+    said = library.said("build", succeeds=False)
+    assert "current.json is missing, damaged, edited or of an older martfeast" in said[0]
+    held_back = library.published_mart(ACTIVITY)
+    assert held_back == {**before, "held_back": held_back["held_back"]}
+    assert len(held_back["held_back"]) == 1
+
+
 def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     """By dbt and by every command, before any work; no reader takes it for its own."""
     pointer = library.published / "current.json"
-    pointer.write_text(pointer.read_text().replace('"format":3', '"format":4', 1))
+    pointer.write_text(pointer.read_text().replace('"format":4', '"format":5', 1))
     before = library.published_bytes()
     refused = library.dbt("build")
     assert refused.returncode != 0
-    assert "current.json has format 4, of a newer martfeast; this one reads 3" in refused.stdout
+    assert "current.json has format 5, of a newer martfeast; this one reads 4" in refused.stdout
     assert "Nothing was changed." in refused.stdout
     for command in ("status", "replay", "prune"):
         refused = library.martfeast(command, cwd=library.path)
         assert refused.returncode == 1
-        assert "format 4, of a newer martfeast" in " ".join(
+        assert "format 5, of a newer martfeast" in " ".join(
             (refused.stdout + refused.stderr).split()
         )
     assert library.published_bytes() == before
@@ -247,6 +315,42 @@ def test_a_version_file_that_is_gone_is_published_anew(library):
     assert_readable(library)
 
 
+def test_a_version_that_was_swapped_is_read_by_nobody_and_published_anew(library):
+    """Other rows in its place, of its size and time; and the file that history is compared with."""
+    library.apply()
+    versions = library.versions()
+    file = library.published / library.published_mart(TITLES)["path"]
+    times = file.stat()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    said = f"{file.name} has other bytes than were written. Remove it, then run `dbt build`"
+    for command in ("status", "replay", f"dataset {SERVICE}", "materialize"):
+        refused = library.martfeast(*command.split(), cwd=library.path)
+        assert refused.returncode == 1
+        assert said in " ".join((refused.stdout + refused.stderr).split())
+    with pytest.raises(OfflineDataError, match="has other bytes than were written"):
+        FeatureStore(str(library.path / "feature_repo")).get_historical_features(
+            pd.DataFrame({"event_timestamp": [pd.Timestamp("2026-03-10")]}),
+            [f"{TITLES}:copies_free"],
+        )
+    library.said("build")
+    now = library.versions()
+    assert now[TITLES] != versions[TITLES]
+    assert now[LABELS] == versions[LABELS]
+    assert library.martfeast("status", cwd=library.path).returncode == 0
+
+    # Rows that nothing can be compared with are others, until somebody says that it is meant.
+    (library.published / library.published_mart(TITLES)["path"]).unlink()
+    shelves(library, 7)
+    library.said("build")
+    status = library.martfeast("status", cwd=library.path)
+    assert "[history_unchanged]" in status.stdout
+
+
 def test_a_warehouse_that_is_gone_is_built_anew_and_nothing_is_copied_twice(library):
     versions = library.versions()
     (library.path / "library.duckdb").unlink()
@@ -296,10 +400,7 @@ def test_a_clock_that_went_back(library):
     release = json.loads(pointer.read_text())
     for mart in release["marts"]:
         mart["published_at"] = mart["published_at"].replace("2026", "2027", 1)
-    del release["checksum"]
-    body = json.dumps(release, separators=(",", ":"))
-    checksum = hashlib.sha256(body.encode()).hexdigest()
-    pointer.write_text(f'{{"checksum":"{checksum}",{body[1:]}\n')
+    pointer.write_text(sealed(release))
     versions = library.versions()
 
     library.replace_in("seeds/member_days.csv", ",0.75,", ",1.75,")
@@ -369,7 +470,7 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
     # Two marts had five versions. History is compared with the first, because all others restate
     # it (one of them is registered too); the last two are in kept releases.
     for mart in (TITLES, LABELS):
-        kept = sorted(path.stem for path in (library.published / f"marts/library.{mart}").iterdir())
+        kept = [path.stem for path in library.published.glob(f"marts/library.{mart}/*.parquet")]
         assert len(kept) == 3
         assert first[mart] in kept
     assert sorted(path.name for path in (library.published / "releases").iterdir()) == [
@@ -426,7 +527,7 @@ def test_prune_keeps_what_an_older_release_names(library):
     library.said("build")
     assert library.feast("apply").returncode == 0
     first = library.published / "releases/000001.json"
-    first.write_text(first.read_text().replace('"format":3', '"format":2', 1))
+    first.write_text(first.read_text().replace('"format":4', '"format":3', 1))
     pruned = library.martfeast("prune", cwd=library.path)
     assert pruned.returncode == 0, pruned.stderr
     assert "removed 0 files" in pruned.stdout

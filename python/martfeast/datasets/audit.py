@@ -1,5 +1,6 @@
 """Measures what a dataset holds, and how it differs from the population it is drawn from."""
 
+import math
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ from martfeast.datasets.record import (
     SplitDrift,
 )
 from martfeast.declaration.declared import ASKED_AT, Exposure, LabelMart
-from martfeast.engines.duckdb import quoted
+from martfeast.engines.duckdb import quoted, scale_of, without_nan
 from martfeast.extras import extra
 
 with extra("datasets"):
@@ -27,8 +28,8 @@ with extra("datasets"):
 SMALL_LEVEL = 100
 MOST_LEVELS = 20
 RESAMPLES = 500
-# Of a level: its name; rows and labels of the population; rows, labels and sum of the labels in the
-# dataset, and whether these are all 0 or 1.
+# Of a level: its name; rows and labels of the population; rows, finite labels and their sum in the
+# dataset, and whether its labels are all 0 or 1.
 Counts = tuple[str, int, int, int, int, float, bool]
 
 
@@ -44,22 +45,25 @@ def measure_label(
             and the reason why there is no label, under the mart's names for them.
 
     Returns:
-        Counts and shares; periods are months of the moment asked (days, if there are few months),
-        maturity is from the moment asked to the moment the label was known, in minutes.
+        Counts and shares, and means of finite labels; periods are months of the moment asked (days,
+        if there are few months), maturity is from the moment asked to the moment the label was
+        known, in minutes.
 
     """
     run = connection.execute
     label, known_at = quoted(mart.label.column), quoted(mart.label.known_at)
     reason = quoted(mart.label.reason_column)
+    number = f"cast({label} as double)"
+    scale = scale_of(connection, population, number)
+    mean = f"avg({number} / {scale}) filter (isfinite({number})) * {scale}"
     ((rows, labelled, base_rate, is_share, months),) = run(
-        f"select count(*), count({label}), avg(cast({label} as double)),"
-        f" bool_and(cast({label} as double) in (0, 1)),"
+        f"select count(*), count({label}), {mean}, bool_and({number} in (0, 1)),"
         f" count(distinct date_trunc('month', {ASKED_AT})) from {population}"
     ).fetchall()
     grain, form = ("month", "%Y-%m") if months > 2 else ("day", "%Y-%m-%d")
     periods = run(
         f"select strftime(date_trunc('{grain}', {ASKED_AT}), '{form}') as period, count(*),"
-        f" count({label}), avg(cast({label} as double)) from {population} group by 1 order by 1"
+        f" count({label}), {mean} from {population} group by 1 order by 1"
     ).fetchall()
     reasons = run(
         f"select coalesce({reason}, '(no reason given)'), count(*) from {population}"
@@ -105,18 +109,28 @@ def measure_groups(
     """
     descriptions = {column.name: column.description for column in mart.columns}
     label = quoted(mart.label.column)
+    scale = scale_of(connection, dataset, f"cast({label} as double)")
     return [
         _measure_group(
-            name, descriptions[name], _count_levels(connection, name, label, population, dataset)
+            name,
+            descriptions[name],
+            _count_levels(connection, name, label, scale, population, dataset),
+            scale,
         )
         for name in mart.label.groups
     ]
 
 
 def _count_levels(
-    connection: duckdb.DuckDBPyConnection, name: str, label: str, population: str, dataset: str
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    label: str,
+    scale: float,
+    population: str,
+    dataset: str,
 ) -> list[Counts]:
-    """Return the levels of a group, the largest first."""
+    """Return the levels of a group, the largest first; sums of finite labels, divided by scale."""
+    number = f"cast({label} as double)"
     value = f"cast({quoted(name)} as varchar)"
     level = (
         f"case when {value} is null then '(none)'"
@@ -130,26 +144,26 @@ def _count_levels(
         ),
         kept as (
             select {level} as level, count(*) as n, count({label}) as labelled,
-                coalesce(sum(cast({label} as double)), 0) as total,
-                coalesce(bool_and(cast({label} as double) in (0, 1)), true) as is_share
+                coalesce(sum({number} / {scale}) filter (isfinite({number})), 0) as total,
+                count(*) filter (isfinite({number})) as finite,
+                coalesce(bool_and({number} in (0, 1)), true) as is_share
             from {dataset} group by 1
         ),
         ranked as (
-            select counted.*, kept.n as kept, kept.labelled as kept_labelled, kept.total,
-                kept.is_share,
+            select counted.*, kept.n as kept, kept.finite, kept.total, kept.is_share,
                 row_number() over (order by counted.n desc, level) as place
             from counted left join kept using (level)
         )
         select if(place > {MOST_LEVELS}, '(others)', level) as level, sum(n)::bigint,
             sum(labelled)::bigint, coalesce(sum(kept), 0)::bigint,
-            coalesce(sum(kept_labelled), 0)::bigint, coalesce(sum(total), 0),
+            coalesce(sum(finite), 0)::bigint, coalesce(sum(total), 0),
             coalesce(bool_and(is_share), true)
         from ranked group by 1 order by min(place)
         """
     ).fetchall()
 
 
-def _measure_group(name: str, description: str, levels: list[Counts]) -> GroupFacts:
+def _measure_group(name: str, description: str, levels: list[Counts], scale: float) -> GroupFacts:
     expected = [level[1] for level in levels]
     kept = np.array([level[3] for level in levels])
     rows, population_rows = int(kept.sum()), sum(expected)
@@ -164,18 +178,16 @@ def _measure_group(name: str, description: str, levels: list[Counts]) -> GroupFa
         psi_low=_six_digits(min(float(low), psi)),
         psi_high=_six_digits(max(float(high), psi)),
         reading=reading(psi),
-        levels=[_measure_level(level, population_rows, rows) for level in levels],
+        levels=[_measure_level(level, population_rows, rows, scale) for level in levels],
     )
 
 
-def _measure_level(level: Counts, population_rows: int, rows: int) -> Level:
-    name, n, labelled, kept, kept_labelled, total, is_share = level
+def _measure_level(level: Counts, population_rows: int, rows: int, scale: float) -> Level:
+    name, n, labelled, kept, finite, total, is_share = level
     p, q = n / population_rows, kept / rows
     spread = ((p * (1 - p) + q * (1 - q)) / 2) ** 0.5
     low, high = _interval(kept, rows)
-    rate_low, rate_high = (
-        _interval(int(total), kept_labelled) if kept_labelled and is_share else (None, None)
-    )
+    rate_low, rate_high = _interval(int(total), finite) if finite and is_share else (None, None)
     return Level(
         level=name,
         population_rows=n,
@@ -186,7 +198,7 @@ def _measure_level(level: Counts, population_rows: int, rows: int) -> Level:
         share_high=high,
         standardized_difference=_six_digits((q - p) / spread if spread else 0.0),
         labelled_share=_six_digits(labelled / n),
-        base_rate=_rounded(total / kept_labelled) if kept_labelled else None,
+        base_rate=_rounded(total / finite * scale) if finite else None,
         base_rate_low=rate_low,
         base_rate_high=rate_high,
         is_small=kept < SMALL_LEVEL,
@@ -198,20 +210,20 @@ def measure_columns(
 ) -> dict[str, dict[str, Any]]:
     """Return of each column of a dataset: share missing, least, mean, greatest, distinct values.
 
-    They are the fields of ColumnFacts that are measured. Numbers that are not finite are left out
-    of least, mean and greatest.
+    They are the fields of ColumnFacts that are measured. NaN is missing. Numbers that are infinite
+    are left out of least, mean and greatest.
     """
     parts = []
     for name, type_ in types.items():
-        column = quoted(name)
+        column = without_nan(quoted(name), type_)
         finite = f" filter (isfinite({column}))" if type_ in ("DOUBLE", "FLOAT") else ""
         is_number = type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT")
-        mean = f"avg({column}){finite}" if is_number else "null"
+        average = f"avg({column}){finite}" if is_number else "null"
         least, greatest = (f"{end}({column}){finite}" for end in ("min", "max"))
         if type_.endswith("[]"):
             least, greatest = "null", "null"
         parts.append(
-            f"[1 - count({column}) / count(*), {mean},"
+            f"[1 - count({column}) / count(*), {average},"
             f" least(approx_count_distinct({column}), count({column}))],"
             f" [cast({least} as varchar), cast({greatest} as varchar)]"
         )
@@ -219,6 +231,8 @@ def measure_columns(
     measured = {}
     for number, (name, type_) in enumerate(types.items()):
         (missing, mean, distinct), (least, greatest) = row[2 * number : 2 * number + 2]
+        if mean is not None and not math.isfinite(mean):
+            mean = _scaled_mean(connection, dataset, without_nan(quoted(name), type_))
         as_number = float if type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT") else str
         measured[name] = {
             "missing_share": _rounded(missing),
@@ -228,6 +242,27 @@ def measure_columns(
             "distinct": int(distinct),
         }
     return measured
+
+
+def _scaled_mean(connection: duckdb.DuckDBPyConnection, dataset: str, column: str) -> float:
+    """Return the mean of finite doubles whose sum is beyond the greatest one."""
+    scale = scale_of(connection, dataset, column)
+    ((mean,),) = connection.execute(
+        f"select avg({column} / {scale}) filter (isfinite({column})) from {dataset}"
+    ).fetchall()
+    return float(mean * scale)
+
+
+def count_infinite(
+    connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
+) -> dict[str, int]:
+    """Return in how many rows of a dataset each column is infinite, of those that are in some."""
+    names = [name for name, type_ in types.items() if type_ in ("DOUBLE", "FLOAT")]
+    if not names:
+        return {}
+    counts = ", ".join(f"count(*) filter (isinf({quoted(name)}))" for name in names)
+    (row,) = connection.execute(f"select {counts} from {dataset}").fetchall()
+    return {name: count for name, count in zip(names, row, strict=True) if count}
 
 
 def count_split(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from martfeast.datasets.audit import (
+    count_infinite,
     count_split,
     measure_columns,
     measure_groups,
@@ -17,7 +18,7 @@ from martfeast.datasets.audit import (
 from martfeast.datasets.card.croissant import croissant_text
 from martfeast.datasets.card.page import card_html
 from martfeast.datasets.changes import find_changes
-from martfeast.datasets.folder import CARD, CROISSANT, DATA, RECORD, file_sha256
+from martfeast.datasets.folder import CARD, CROISSANT, DATA, RECORD
 from martfeast.datasets.limits import find_limits
 from martfeast.datasets.population import Population, iso
 from martfeast.datasets.record import (
@@ -43,9 +44,11 @@ from martfeast.engines.duckdb import (
     timestamp,
     utc,
 )
+from martfeast.files import replaced
 from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
 from martfeast.published.replays import ReplayRecord
+from martfeast.published.verified import file_sha256
 
 if TYPE_CHECKING:
     import pyarrow
@@ -92,6 +95,8 @@ class Builder:
         self._write_rows(folder / "spine.parquet", data, steps[-1].rows)
         self.say("measuring  label, groups and columns")
         columns = self._measure_columns(data)
+        types = {column.name: column.type.upper() for column in columns}
+        infinite = count_infinite(connection, parquet_rows(data), types)
         groups = measure_groups(connection, self.mart, "asked", "kept")
         drift = None
         split: dict[str, tuple[int, int]] = {}
@@ -122,7 +127,7 @@ class Builder:
             groups=groups,
             drift=drift,
             replays=self._replays(),
-            limits=find_limits(audit, groups, drift, columns, split),
+            limits=find_limits(audit, groups, drift, columns, split, infinite),
             changes=changes,
         )
         self.say("writing    record, card and Croissant metadata")
@@ -134,11 +139,13 @@ class Builder:
 
     @staticmethod
     def describe(path: Path, record: DatasetRecord) -> None:
-        """Write card and Croissant, which follow from the record, unless they are there."""
+        """Write card and Croissant, which follow from the record, unless they are there so."""
         for name, draw in ((CARD, card_html), (CROISSANT, croissant_text)):
-            if not (path / name).exists():
-                (path / name).write_text(draw(record))
-                (path / name).chmod(0o444)
+            drawn = draw(record).encode()
+            if not (path / name).exists() or (path / name).read_bytes() != drawn:
+                with replaced(path / name) as new:
+                    new.write_bytes(drawn)
+                    new.chmod(0o444)
 
     def _replays(self) -> list[ReplayFacts]:
         """Return what the last replay of each mart showed, as far as there are any."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from martfeast.declaration.declared import DIFFERENT, LOOK
-from martfeast.engines.duckdb import quoted
+from martfeast.engines.duckdb import quoted, scale_of, without_nan
 
 BINS, LEVELS = 10, 20
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT")
@@ -70,7 +70,7 @@ def measure_drift(
 
     Numbers and times of more than 20 values are divided at the tenths of those before; of all other
     columns each of the 20 most frequent values before is a bin, and the rest is one. Null is a bin
-    of its own where it occurs.
+    of its own where it occurs, and NaN is null. Means are of finite numbers.
 
     Args:
         connection: a DuckDB.
@@ -80,15 +80,22 @@ def measure_drift(
 
     """
     found = []
+    sides = [(before, _types(connection, before)), (after, _types(connection, after))]
     for name in names:
+        values = [
+            f"select {place} as is_after, {without_nan(quoted(name), types[name])} as v from {rows}"
+            for place, (rows, types) in zip(("false", "true"), sides, strict=True)
+        ]
         # One column at a time is materialized: the relations may be wide and larger than memory.
-        connection.execute(
-            f"create or replace temp table drifting as select false as is_after,"
-            f" {quoted(name)} as v from {before} union all select true, {quoted(name)} from {after}"
-        )
+        connection.execute(f"create or replace temp table drifting as {' union all '.join(values)}")
         found.append(_measure_column(connection, name))
     connection.execute("drop table if exists drifting")
     return found
+
+
+def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    described = connection.execute(f"describe from {relation}").fetchall()
+    return {str(row[0]): str(row[1]) for row in described}
 
 
 def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
@@ -121,10 +128,11 @@ def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
         " from drifting group by bin order by bin",
         parameters,
     ).fetchall()
-    finite = "cast(v as double)" if is_number else "cast(null as double)"
-    mean = ", ".join(f"{what}(x) filter (isfinite(x))" for what in ("avg", "var_pop"))
+    number = "cast(v as double)" if is_number else "cast(null as double)"
+    scale = scale_of(connection, "drifting", number) if type_ == "DOUBLE" else 1.0
+    mean = ", ".join(f"{what}(x / {scale}) filter (isfinite(x))" for what in ("avg", "var_pop"))
     rows = run(
-        f"select count(*), count(v), {mean} from (select *, {finite} as x from drifting)"
+        f"select count(*), count(v), {mean} from (select *, {number} as x from drifting)"
         " group by is_after order by is_after"
     ).fetchall()
     (rows_1, known_1, mean_1, variance_1), (rows_2, known_2, mean_2, variance_2) = rows

@@ -230,6 +230,11 @@ def _served(
     if mart is None:
         message = "It names no label mart, so nobody knows which keys are asked for."
         raise refusal(exposure.name, "label-missing", message, "Add label under its meta.feast.")
+    damage = mart.version.file.damage if mart.version else "is not published"
+    if damage:
+        what = mart.path if mart.version else "It"
+        fix = "Run `martfeast status`, which says what to do."
+        raise refusal(mart.name, "not-published", f"{what} {damage}.", fix)
     online = {view.name for view in store.list_feature_views() if view.online}
     left_out += [f"not served online: {v}" for v in exposure.features_by_mart if v not in online]
     views = [project.declaration.feature_marts[v] for v in exposure.features_by_mart if v in online]

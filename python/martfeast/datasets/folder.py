@@ -1,11 +1,11 @@
 """Datasets on disk: where they are, their records, and whether they are as they were written."""
 
-import hashlib
 from pathlib import Path
 
 from martfeast.datasets.record import DatasetRecord
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.problems import DeclarationError, refusal
+from martfeast.published.verified import damage
 from martfeast.records import RecordError
 
 DATA, RECORD, CARD, CROISSANT = "data.parquet", "dataset.json", "card.html", "croissant.json"
@@ -31,7 +31,10 @@ def find_datasets(folder: Path) -> list[tuple[Path, DatasetRecord]]:
     for path in folder.glob(f"[0-9]*/{RECORD}"):
         if path.parent.name.isdecimal():
             try:
-                found.append((path.parent, DatasetRecord.read(path)))
+                record = DatasetRecord.read(path)
+                if (record.name, record.number) != (folder.name, int(path.parent.name)):
+                    raise RecordError(f"it is that of {record.saved_dataset}")
+                found.append((path.parent, record))
             except RecordError as error:
                 if not error.is_older:
                     raise _refusal(path, error) from None
@@ -70,16 +73,10 @@ def verify(path: Path, record: DatasetRecord) -> None:
 
     """
     data = path / DATA
-    if not data.exists() or file_sha256(data) != record.file.sha256:
+    if why := damage(data, record.file.bytes, record.file.sha256, depth=1):
         raise refusal(
             str(path),
             "dataset-damaged",
-            f"{data} is not the file that was written.",
+            f"{data} {why}.",
             f"Remove {path}; what is asked for again is built anew, with the same bytes.",
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

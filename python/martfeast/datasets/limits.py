@@ -11,18 +11,20 @@ def find_limits(
     drift: SplitDrift | None,
     columns: list[ColumnFacts],
     split: dict[str, tuple[int, int]],
+    infinite: dict[str, int],
 ) -> list[str]:
     """Return limits as sentences; none if nothing measured is a reason for caution.
 
     What stands first is without what nothing can be learned or judged. split: labels, and how many
-    of them differ, of the train and the test rows; empty without a split.
+    of them differ, of the train and the test rows; empty without a split. infinite: by column, the
+    number of rows in which it is infinite.
     """
     return [
         *_of_split(split),
         *_of_labels(audit),
         *(sentence for group in groups for sentence in _of_group(group, audit)),
         *_of_time(audit, drift),
-        *_of_columns(columns),
+        *_of_columns(columns, infinite),
     ]
 
 
@@ -74,7 +76,7 @@ def _of_time(audit: LabelAudit, drift: SplitDrift | None) -> Iterator[str]:
         yield f"Distributed otherwise in test than in train: {', '.join(drifting)}."
 
 
-def _of_columns(columns: list[ColumnFacts]) -> Iterator[str]:
+def _of_columns(columns: list[ColumnFacts], infinite: dict[str, int]) -> Iterator[str]:
     features = [column for column in columns if column.role == "feature"]
     empty = [column.name for column in features if column.missing_share == 1]
     if empty:
@@ -82,3 +84,6 @@ def _of_columns(columns: list[ColumnFacts]) -> Iterator[str]:
     sparse = [column.name for column in features if 0.2 < column.missing_share < 1]
     if sparse:
         yield f"Missing in more than a fifth of the rows: {', '.join(sparse)}."
+    if infinite:
+        rows = ", ".join(f"{name} in {count:,} rows" for name, count in infinite.items())
+        yield f"Infinite, and left out of means, least and greatest values: {rows}."

@@ -7,7 +7,8 @@ import duckdb
 
 from martfeast.datasets.record import LabelAudit, Step
 from martfeast.declaration.declared import ASKED_AT, LabelMart
-from martfeast.engines.duckdb import parquet_rows, quoted, timestamp, utc
+from martfeast.engines.duckdb import parquet_rows, quoted, timestamp, utc, without_nan
+from martfeast.feature_types import FLOAT32, FLOAT64
 from martfeast.problems import refusal
 
 NOT_YET_KNOWN = "not_yet_known"
@@ -99,6 +100,13 @@ class Population:
         return self.mart.label.reason_column
 
     @property
+    def label(self) -> str:
+        """SQL of the label in the label mart; NaN is no label."""
+        column = self.mart.column(self.mart.label.column)
+        is_double = column is not None and column.type in (FLOAT64, FLOAT32)
+        return without_nan(quoted(self.mart.label.column), "DOUBLE" if is_double else "")
+
+    @property
     def span(self) -> str:
         """The time range in words."""
         return f"from {iso(self.start)} until {iso(self.end)}"
@@ -135,7 +143,7 @@ class Population:
         if not labels:
             ((known,),) = run(
                 f"select min({quoted(self.mart.label.known_at)}) from {self.rows}"
-                f" where {label} is not null and {quoted(self.mart.timestamp)}"
+                f" where {self.label} is not null and {quoted(self.mart.timestamp)}"
                 f" between {timestamp(self.start)} and {timestamp(self.end)}"
             ).fetchall()
             raise refusal(
@@ -170,6 +178,7 @@ class Population:
         """Return SQL of the label mart's rows in range, with what was known of their labels."""
         declared = self.mart.label
         label, known_at = quoted(declared.column), quoted(declared.known_at)
+        value = self.label
         reason = quoted(declared.missing_reason) if declared.missing_reason else "null"
         asked, as_of = quoted(self.mart.timestamp), timestamp(self.as_of)
         # A reason without a moment is that of now; what it was before nobody knows.
@@ -180,10 +189,10 @@ class Population:
         columns = [
             *map(quoted, keys),
             f"timezone('UTC', {asked}) as {ASKED_AT}",
-            f"case when {known_at} <= {as_of} then {label} end as {label}",
+            f"case when {known_at} <= {as_of} then {value} end as {label}",
             f"case when {known_at} <= {as_of} then timezone('UTC', {known_at}) end as {known_at}",
             f"case when {known_at} <= {as_of}{reason_now} then {reason}"
-            f" when {label} is null or {known_at} > {as_of} then '{NOT_YET_KNOWN}' end"
+            f" when {value} is null or {known_at} > {as_of} then '{NOT_YET_KNOWN}' end"
             f" as {quoted(self.reason)}",
             *groups,
         ]

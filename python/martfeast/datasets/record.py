@@ -1,16 +1,22 @@
 """The record of a dataset: all that is known of it, typed, as ``dataset.json`` has it."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from martfeast.records import Record
+from martfeast.records import Count, FileStem, Moment, Record, Share
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Index = Annotated[float, Field(ge=0)]
+Reading = Literal["alike", "look", "different"]
 
 
 class Part(BaseModel):
     """A part of the record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class About(Part):
@@ -33,7 +39,7 @@ class MartState(Part):
     version: str
     content_hash: str
     code_checksum: str
-    rows: int
+    rows: Count
     is_label_mart: bool
 
 
@@ -41,9 +47,9 @@ class ReplayFacts(Part):
     """The last replay of a mart: when (UTC), and at how many past moments that showed something."""
 
     mart: str
-    replayed_at: str
-    cuts: int
-    compared: int
+    replayed_at: Moment
+    cuts: Count
+    compared: Count
 
 
 class RegistryState(Part):
@@ -63,11 +69,11 @@ class Inputs(Part):
 
     exposure: str
     label: str
-    from_: str = Field(alias="from")
-    until: str
-    as_of: str
-    test_from: str | None
-    unlabelled: str
+    from_: Moment = Field(alias="from")
+    until: Moment
+    as_of: Moment
+    test_from: Moment | None
+    unlabelled: Literal["keep", "leave-out"]
     groups: list[str]
     features: dict[str, list[str]]
     marts: list[MartState]
@@ -92,18 +98,18 @@ class LabelFacts(Part):
 class DataFile(Part):
     """The Parquet file, beside the record."""
 
-    name: str
-    sha256: str
-    bytes: int
-    rows: int
+    name: FileStem
+    sha256: Sha256
+    bytes: Count
+    rows: Count
 
 
 class Step(Part):
     """A step from the label mart to the file: rows after it, and those left out, by reason."""
 
     step: str
-    rows: int
-    left_out: dict[str, int]
+    rows: Count
+    left_out: dict[str, Count]
 
 
 class ColumnPath(Part):
@@ -127,19 +133,19 @@ class ColumnFacts(Part):
     mart: str | None
     entity: str | None
     path: ColumnPath
-    missing_share: float
-    minimum: int | float | str | None
+    missing_share: Share
+    minimum: float | str | None
     mean: float | None
-    maximum: int | float | str | None
-    distinct: int
+    maximum: float | str | None
+    distinct: Count
 
 
 class Period(Part):
     """A month or a day of the moment asked."""
 
     period: str
-    rows: int
-    labelled: int
+    rows: Count
+    labelled: Count
     base_rate: float | None
 
 
@@ -147,7 +153,7 @@ class MissingReason(Part):
     """A reason why rows have no label, with the number of rows."""
 
     reason: str
-    rows: int
+    rows: Count
 
 
 class Maturity(Part):
@@ -163,8 +169,8 @@ class LabelAudit(Part):
     is_share: whether all labels are 0 or 1, so that the mean is a share.
     """
 
-    rows: int
-    labelled: int
+    rows: Count
+    labelled: Count
     base_rate: float | None
     is_share: bool
     periods: list[Period]
@@ -179,18 +185,24 @@ class Level(Part):
     """
 
     level: str
-    population_rows: int
-    rows: int
-    population_share: float
-    share: float
-    share_low: float
-    share_high: float
+    population_rows: Count
+    rows: Count
+    population_share: Share
+    share: Share
+    share_low: Share
+    share_high: Share
     standardized_difference: float
-    labelled_share: float
+    labelled_share: Share
     base_rate: float | None
     base_rate_low: float | None
     base_rate_high: float | None
     is_small: bool
+
+    @property
+    def has_half_an_interval(self) -> bool:
+        """Whether of a rate and its interval some are there and others not, as never happens."""
+        low, high = self.base_rate_low is None, self.base_rate_high is None
+        return low != high or (not low and self.base_rate is None)
 
 
 class GroupFacts(Part):
@@ -201,10 +213,10 @@ class GroupFacts(Part):
 
     group: str
     description: str
-    psi: float
-    psi_low: float
-    psi_high: float
-    reading: str
+    psi: Index
+    psi_low: Index
+    psi_high: Index
+    reading: Reading
     levels: list[Level]
 
 
@@ -212,18 +224,18 @@ class FeatureDrift(Part):
     """How a feature is distributed in two parts. missing_shares: of each, 0 to 1."""
 
     column: str
-    psi: float
+    psi: Index
     standardized_difference: float | None
-    missing_shares: tuple[float, float]
-    reading: str
+    missing_shares: tuple[Share, Share]
+    reading: Reading
 
 
 class SplitDrift(Part):
     """How features drift from the train rows to the test rows. rows: of each part."""
 
     between: tuple[str, str]
-    rows: tuple[int, int]
-    threshold: float
+    rows: tuple[Count, Count]
+    threshold: Index
     features: list[FeatureDrift]
 
 
@@ -237,9 +249,9 @@ class DatasetRecord(Record):
 
     FORMAT: ClassVar[int] = 2
 
-    number: int
+    number: Annotated[int, Field(ge=1, lt=2**63)]
     saved_dataset: str
-    created_at: str
+    created_at: Moment
     label: LabelFacts
     inputs: Inputs
     file: DataFile
@@ -251,6 +263,34 @@ class DatasetRecord(Record):
     replays: list[ReplayFacts]
     limits: list[str]
     changes: list[str]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Refuse what cannot be of one dataset, and what a card could not be drawn of."""
+        audit, columns = self.label_audit, {column.name: column for column in self.columns}
+        asked = columns.get(self.label.asked_at)
+        rates = [audit.base_rate, *(period.base_rate for period in audit.periods)]
+        levels = [level for group in self.groups for level in group.levels]
+        rates += [level.base_rate for level in levels]
+        for is_wrong, why in (
+            (len(columns) < len(self.columns), "two columns have one name"),
+            (asked is None, f"there is no column {self.label.asked_at}"),
+            (not all(group.levels for group in self.groups), "a group has no levels"),
+            (not self.steps, "it has no steps"),
+            (audit.labelled > audit.rows, "more labels than rows"),
+            (any(one.labelled > one.rows for one in audit.periods), "more labels than rows"),
+            (any(one.has_half_an_interval for one in levels), "half an interval of a base rate"),
+            (
+                audit.is_share and any(rate is not None and not 0 <= rate <= 1 for rate in rates),
+                "a base rate is no share",
+            ),
+        ):
+            if is_wrong:
+                raise ValueError(why)
+        if asked and self.file.rows:
+            for end in (asked.minimum, asked.maximum):
+                TypeAdapter(Moment).validate_python(end)
+        return self
 
     @property
     def name(self) -> str:

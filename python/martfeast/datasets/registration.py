@@ -90,7 +90,7 @@ def register(
             **{f"mart_{one.mart}": f"{one.model}/{one.version}" for one in record.inputs.marts},
         },
     )
-    asked = columns[ASKED_AT]
+    asked = columns[record.label.asked_at]
     saved.min_event_timestamp, saved.max_event_timestamp = (
         datetime.fromisoformat(str(end)).astimezone(UTC) for end in (asked.minimum, asked.maximum)
     )

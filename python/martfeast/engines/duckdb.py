@@ -1,5 +1,6 @@
 """Names, texts, moments and files as DuckDB's SQL has them."""
 
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,22 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def without_nan(column: str, type_: str) -> str:
+    """Return a column, given as SQL with its type, whose NaN is null: a value that is missing."""
+    return f"nullif({column}, 'nan')" if type_ in ("DOUBLE", "FLOAT") else column
+
+
+def scale_of(connection: duckdb.DuckDBPyConnection, relation: str, number: str) -> float:
+    """Return a power of two by which finite doubles can be divided so that their sums are finite.
+
+    It is 1 unless some are huge, and divides without rounding. number: SQL of the doubles.
+    """
+    ((greatest,),) = connection.execute(
+        f"select max(abs({number})) filter (isfinite({number})) from {relation}"
+    ).fetchall()
+    return 2.0 ** (math.frexp(greatest)[1] - 1) if greatest and greatest > 1e100 else 1.0
 
 
 def utc(moment: datetime) -> datetime:

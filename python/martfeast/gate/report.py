@@ -95,7 +95,8 @@ def mart_report(readiness: MartReadiness) -> str:
         lines += [
             f"  published   version {version.name}, {version.row_count:,} rows,"
             f" known from {version.first_known_at} to {version.last_known_at} UTC",
-            f"  file        {version.path}",
+            f"  file        {version.path}"
+            f"{'' if version.file.sha256 else ' (too large to read whole: taken on trust)'}",
             f"  vouched     {passed} of {len(version.tests)} tests passed;"
             f" content {version.content_hash}, built by dbt invocation {version.built_by}",
         ]

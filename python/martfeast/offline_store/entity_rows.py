@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 from feast.repo_config import RepoConfig
 
-from martfeast.engines.duckdb import literal, parquet_rows
+from martfeast.engines.duckdb import parquet_rows
 from martfeast.offline_store.columns import (
     TIMES,
     Columns,
@@ -21,10 +21,15 @@ from martfeast.offline_store.columns import (
     utc,
     value_where,
 )
-from martfeast.offline_store.frames import arrow_table, first_line, printable, register
+from martfeast.offline_store.entity_query import open_query
+from martfeast.offline_store.frames import arrow_table, check_arrow, first_line, printable, register
 from martfeast.offline_store.source import local_path
 
 EVENT_TIMESTAMP = "event_timestamp"
+READABLE = (
+    " SQL reads the warehouse, the files of the feature views asked for, and what"
+    " offline_store.readable_paths in feature_store.yaml names."
+)
 
 
 @dataclass(frozen=True)
@@ -137,8 +142,9 @@ def open_frame(
     connection: duckdb.DuckDBPyConnection,
     config: RepoConfig,
     entity_df: "pd.DataFrame | pyarrow.Table | str | Path",
+    sources: list[Path],
 ) -> EntityFrame:
-    """Return the entity rows of a frame, a file or a query.
+    """Return the entity rows of a frame, a file or a query, which may read these sources.
 
     Raises:
         OfflineDataError: the frame is of no known kind, or its SQL, file or values cannot be read.
@@ -147,6 +153,7 @@ def open_frame(
     if isinstance(entity_df, pd.DataFrame):
         return _of_table(connection, arrow_table(entity_df))
     if isinstance(entity_df, pyarrow.Table):
+        check_arrow(entity_df)
         return _of_table(connection, entity_df.replace_schema_metadata(None))
     if not isinstance(entity_df, str | Path):
         raise OfflineDataError(
@@ -157,17 +164,20 @@ def open_frame(
     is_query = re.match(r"(select|with|from)\s", text, re.IGNORECASE)
     ends_as_file = text.lower().endswith(".parquet")  # as the comment of a query may, too
     is_file = isinstance(entity_df, Path) or (ends_as_file and not is_query)
-    if not is_file:
-        attach_warehouse(connection, config)
     try:
         text.encode()  # DuckDB takes no halves of surrogate pairs
         if is_file:
             names = _create_of_file(connection, local_path(config, text))
         else:
-            names = _create_of_query(connection, text)
+            query = open_query(config, text, sources)
+            names = query.names
+            check_names(names)
+            query.copy_to(connection, "entity_frame")
     except (duckdb.Error, pyarrow.ArrowException, OSError, UnicodeError) as error:
+        advice = READABLE * isinstance(error, duckdb.PermissionException)
         raise OfflineDataError(
-            f"The entity frame cannot be read: {first_line(error)}. It was: {printable(text)}"
+            f"The entity frame cannot be read: {first_line(error)}.{advice}"
+            f" It was: {printable(text)}"
         ) from error
     return EntityFrame.of(connection, names)
 
@@ -188,49 +198,7 @@ def _create_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> list[s
     if path.is_file():  # DuckDB renames columns that differ only by case
         own = pyarrow.parquet.read_schema(path).names
         names[: len(own)] = own
-    _create(connection, relation, names)
-    return names
-
-
-def _create_of_query(connection: duckdb.DuckDBPyConnection, text: str) -> list[str]:
-    """Create the table entity_frame of a query; return its columns' names.
-
-    It is one SELECT that writes nothing: the warehouse is read-only, DuckDB's query() takes nothing
-    but a SELECT, and one cannot have DuckDB write a log or a profile if its settings are locked.
-    """
-    statements = duckdb.extract_statements(text)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
-        raise OfflineDataError(
-            f"The entity rows are one SELECT, and this is {kinds}: {printable(text)}"
-        )
-    connection.execute("set autoinstall_known_extensions = false; set lock_configuration = true")
-    names = [str(row[0]) for row in connection.execute(f"describe {text}").fetchall()]
-    _create(connection, f"query({literal(text)})", names)
-    return names
-
-
-def _create(connection: duckdb.DuckDBPyConnection, relation: str, names: list[str]) -> None:
     check_names(names)
     aliases = ", ".join(f"c{number}" for number in range(len(names)))
     connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
-
-
-def attach_warehouse(connection: duckdb.DuckDBPyConnection, config: RepoConfig) -> None:
-    """Open the configured warehouse, read-only, as what SQL runs over."""
-    warehouse = config.offline_store.warehouse
-    if warehouse is None:
-        return
-    path = Path(config.repo_path or ".") / warehouse
-    if not path.exists():
-        raise OfflineDataError(
-            f"The warehouse {path} does not exist. Build it, or correct offline_store.warehouse in"
-            " feature_store.yaml."
-        )
-    try:
-        connection.execute(f"attach {literal(str(path))} as warehouse (read_only); use warehouse")
-    except duckdb.Error as error:
-        raise OfflineDataError(
-            f"The warehouse {path} cannot be opened: {first_line(error)}. If dbt is"
-            " running, try again when it is done."
-        ) from error
+    return names

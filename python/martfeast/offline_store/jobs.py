@@ -17,6 +17,7 @@ from feast.saved_dataset import SavedDatasetStorage
 from martfeast.engines.duckdb import copy_to_parquet, quoted
 from martfeast.offline_store.columns import OfflineDataError
 from martfeast.offline_store.entity_rows import Spine
+from martfeast.offline_store.frames import first_line, printable
 from martfeast.offline_store.joined_view import JoinedView
 from martfeast.offline_store.source import local_path
 
@@ -188,18 +189,39 @@ class AsofRetrievalJob(QueryJob):
 
 
 def to_pandas(table: pyarrow.Table) -> pd.DataFrame:
-    """Return a table as pandas; integers and booleans with nulls become pandas' nullable types."""
+    """Return a table as pandas; integers and booleans with nulls become pandas' nullable types.
+
+    Raises:
+        OfflineDataError: pandas has no form for a column.
+
+    """
     gaps = [
         number
         for number, column in enumerate(table.columns)
         if column.null_count and column.type in NULLABLE
     ]
-    whole = table.select([n for n in range(table.num_columns) if n not in gaps])
-    frame: pd.DataFrame = whole.to_pandas()
+    whole = [number for number in range(table.num_columns) if number not in gaps]
+    try:
+        frame: pd.DataFrame = table.select(whole).to_pandas()
+    except Exception as error:  # whatever pandas raises
+        name = next(number for number in whole if not _is_for_pandas(table.select([number])))
+        column = f"Column {printable(table.column_names[name])} of type {table.schema.types[name]}"
+        raise OfflineDataError(
+            f"{column} has no form in pandas: {first_line(error)}. Take the rows with to_arrow, or"
+            " convert it."
+        ) from error
     for number in gaps:
         series = table.column(number).to_pandas(types_mapper=NULLABLE.get)
         frame.insert(number, table.column_names[number], series)
     return frame
+
+
+def _is_for_pandas(table: pyarrow.Table) -> bool:
+    try:
+        table.to_pandas()
+    except Exception:  # whatever pandas raises
+        return False
+    return True
 
 
 def persist(

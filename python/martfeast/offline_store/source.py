@@ -15,6 +15,7 @@ from feast.repo_config import RepoConfig
 
 from martfeast.engines.duckdb import connect_in_utc, literal, parquet_path, quoted, timestamp
 from martfeast.offline_store.columns import Columns, OfflineDataError, check_time, describe
+from martfeast.published.verified import damage_of_tagged
 
 
 def interval(value: timedelta) -> str:
@@ -86,7 +87,8 @@ def open_source(
         what: what it is the source of, for messages.
 
     Raises:
-        OfflineDataError: it is not Parquet on this machine, or cannot be read.
+        OfflineDataError: it is not Parquet on this machine, cannot be read, or is not the file that
+            was published when it was applied.
 
     """
     if not isinstance(source, FileSource) or not isinstance(
@@ -94,6 +96,10 @@ def open_source(
     ):
         raise OfflineDataError(f"{what}: {type(source).__name__} is not a Parquet FileSource.")
     path = local_path(config, source.path)
+    if damage := damage_of_tagged(path, source.tags):
+        raise OfflineDataError(
+            f"{what}: {path} {damage}. Remove it, then run `dbt build` and `feast apply`."
+        )
     files = parquet_path(path)
     relation = f"read_parquet({files}, union_by_name = true)"
     try:

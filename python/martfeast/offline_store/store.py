@@ -5,6 +5,7 @@ Named in feature_store.yaml::
     offline_store:
       type: martfeast.offline_store.DuckDBAsofOfflineStore
       warehouse: ../data/warehouse.duckdb   # optional: entity frames as SQL over it
+      readable_paths: [../data/landed]      # optional: files that this SQL may read besides
       memory_limit: 2GB                     # optional, as are the next two
       threads: 2
       spill_directory: /tmp/spill
@@ -68,7 +69,10 @@ class DuckDBAsofOfflineStoreConfig(FeastConfigBaseModel):
     """Settings of the store; paths are relative to the feature repo.
 
     warehouse: a DuckDB file that entity frames given as SQL are run over, opened read-only.
-    memory_limit, threads: as DuckDB has them, for each retrieval; its defaults unless set.
+    readable_paths: files and folders that this SQL, and views of the warehouse in it, may read,
+    besides the files of the feature views asked for; no others.
+    memory_limit, threads: as DuckDB has them, for each retrieval, and for its SQL while that runs;
+    its defaults unless set.
     spill_directory: where what outgrows memory goes; a folder of its own unless set.
     """
 
@@ -76,6 +80,7 @@ class DuckDBAsofOfflineStoreConfig(FeastConfigBaseModel):
         "martfeast.offline_store.DuckDBAsofOfflineStore"
     )
     warehouse: str | None = None
+    readable_paths: tuple[str, ...] = ()
     memory_limit: str | None = None
     threads: int | None = None
     spill_directory: str | None = None
@@ -115,9 +120,8 @@ class DuckDBAsofOfflineStore(OfflineStore):
             entity_df: one row per entity keys and moment, as pandas, as Arrow, as the path of a
                 Parquet file, or as an SQL query over the configured warehouse. The moment is the
                 column ``event_timestamp``, or else the only time column; without zone it is UTC.
-                A query is one SELECT, and can write nothing. If None, there is a row for each key
-                and timestamp that the views have from start_date to end_date; they must have the
-                same keys.
+                A query is one SELECT that writes nothing. If None, there is a row for each key and
+                timestamp that the views have from start_date to end_date; their keys are the same.
             registry: of the feature store.
             project: the Feast project.
             full_feature_names: whether features are called ``view__feature``.
@@ -140,7 +144,7 @@ class DuckDBAsofOfflineStore(OfflineStore):
             dates = compute_non_entity_date_range(feature_views, start_date, end_date)
             frame = frame_from_views(connection, views, *dates)
         else:
-            frame = open_frame(connection, config, entity_df)
+            frame = open_frame(connection, config, entity_df, [one.source.path for one in views])
         check_frame(connection, frame, views)
         return AsofRetrievalJob(
             connection=connection,

@@ -54,6 +54,7 @@ def prune(
     forgotten = [path for path in unfinished if time.time() - path.stat().st_mtime > DAY_SECONDS]
     files = [file for file in files if file not in unfinished]
     releases = sorted((published_path / "releases").glob("[0-9]*.json"))
+    releases = [release for release in releases if release.stem.isdecimal()]
     current = published_path / "current.json"
     number, needed = _read(published_path, current, "Run `dbt build`: it writes it anew")
     recent = [release for release in releases if int(release.stem) > number - kept_releases]
@@ -106,5 +107,5 @@ def _pending(path: Path) -> set[Path]:
     """Return the version files that the newest publishing run set out to write, absolute."""
     try:
         return {path.parent / str(name) for name in json.loads(path.read_bytes())["paths"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()

@@ -4,6 +4,7 @@ The dbt package writes releases at the end of a run (``publish/release_files.sql
 the only one that reads them in Python.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,19 +16,57 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
-from martfeast.records import Record, RecordError
+from martfeast.published.verified import damage_of_tagged
+from martfeast.records import Count, FileStem, Moment, Record, RecordError
 
 PUBLISHED_AT = "published_at"
+# Relative to the published folder, and never out of it.
+_VERSION_FILE = re.compile(r"marts/(?!\.)[^/]+/(?!\.)[^/]+\.parquet\Z")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _in_folder(path: Path, info: ValidationInfo) -> Path:
+    """Return the file of a version, absolute."""
+    if not _VERSION_FILE.match(str(path)):
+        raise ValueError(f"{path} is no file of a version: marts/<model>/<version>.parquet")
+    return Path((info.context or {}).get("folder", "")) / path
+
+
+class PublishedFile(_Part):
+    """The Parquet file of a version, as it was written. path: absolute.
+
+    byte_count: None of a stand-in that was never published. sha256: None where the file was too
+    large to be read whole.
+    """
+
+    path: Path
+    byte_count: Count | None
+    sha256: str | None
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path, info: ValidationInfo) -> Path:
+        return _in_folder(path, info)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What is known of it as tags of a data source: `damage_of_tagged` knows it by them."""
+        known = {"byte_count": self.byte_count, "sha256": self.sha256}
+        return {name: str(value) for name, value in known.items() if self.byte_count and value}
+
+    @property
+    def damage(self) -> str:
+        """Why it is not what was published, in words; empty if it is."""
+        return damage_of_tagged(self.path, self.tags)
+
+
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
-    name: names the version, unique for its mart. path: its Parquet file, absolute.
+    name: names the version, unique for its mart. file: its rows.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
     code_checksum: of the mart's own code then. row_count: rows.
     first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
@@ -40,26 +79,37 @@ class PublishedVersion(_Part):
     them, if that is more.
     """
 
-    name: str = Field(validation_alias="version")
-    path: Path
+    name: FileStem = Field(validation_alias="version")
+    file: PublishedFile
     published_at: datetime
     built_by: str
     code_checksum: str | None
-    row_count: int
-    first_known_at: str | None
-    last_known_at: str | None
+    row_count: Count
+    first_known_at: Moment | None
+    last_known_at: Moment | None
     content_hash: str
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
     baseline: Path | None = None
-    covered_row_count: int = 0
-    restated_row_count: int = 0
+    covered_row_count: Count = 0
+    restated_row_count: Count = 0
 
-    @field_validator("path", "baseline")
+    @field_validator("baseline")
     @classmethod
     def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return path and Path((info.context or {}).get("folder", "")) / path
+        return path and _in_folder(path, info)
+
+    @property
+    def path(self) -> Path:
+        """Its Parquet file, absolute."""
+        return self.file.path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _group(cls, raw: Any) -> Any:
+        """Let the file read the keys that stand beside it in the release."""
+        return {**raw, "file": raw} if isinstance(raw, dict) else raw
 
     @field_validator("published_at")
     @classmethod
@@ -110,7 +160,7 @@ class Release(Record):
     target, which has a number of its own.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from martfeast.files import locked
 from martfeast.problems import DeclarationError, Problem
-from martfeast.records import Record, RecordError
+from martfeast.records import Count, Moment, Record, RecordError
 
 # How many past moments a replay chooses, unless a project says otherwise; and the fewest that it
 # may say: with fewer that show something, a mart has shown too little.
@@ -29,14 +29,14 @@ class ReplayRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lineage: dict[str, str]
-    replayed_at: str
-    asked: int
-    cuts: int
-    enough: int
-    known_from: str | None
-    known_until: str | None
-    compared: int
-    withheld: int
+    replayed_at: Moment
+    asked: Count
+    cuts: Count
+    enough: Count
+    known_from: Moment | None
+    known_until: Moment | None
+    compared: Count
+    withheld: Count
     failure: str
     warnings: list[str]
 

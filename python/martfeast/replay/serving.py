@@ -307,7 +307,8 @@ def _export(scratch: "Scratch", mart: Mart, cut: "Cut", path: Path) -> None:
 
 def _moved(mart: FeatureMart, path: Path) -> FeatureMart:
     assert mart.version is not None
-    return replace(mart, version=mart.version.model_copy(update={"path": path}))
+    stand_in = mart.version.file.model_copy(update={"path": path, "byte_count": None})
+    return replace(mart, version=mart.version.model_copy(update={"file": stand_in}))
 
 
 def _some_keys(scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> "pd.DataFrame":

@@ -14,6 +14,7 @@ from martfeast.engines.duckdb import connect_in_utc, parquet_rows, quoted, times
 from martfeast.files import locked
 from martfeast.offline_store.source import latest
 from martfeast.problems import DeclarationError, did_you_mean, refusal
+from martfeast.published.verified import FILE_TAGS, damage_of_tagged
 from martfeast.records import RecordError
 from martfeast.to_feast.materialized import Materialized, MaterializedView, materialized_path
 
@@ -158,6 +159,7 @@ class _ViewRun:
         self.before = before
         source: Any = view.batch_source
         self.file = Path(source.path)
+        self.tags = {name: source.tags[name] for name in FILE_TAGS if name in source.tags}
         # The columns of when a row was known, and when it was published.
         self.times = [source.timestamp_field, source.created_timestamp_column]
         self.until = datetime.now(UTC).replace(tzinfo=None)
@@ -167,6 +169,9 @@ class _ViewRun:
 
     def changes(self, why: str) -> _Changes:
         """Return what to write. why: the reason if nothing is noted of the view."""
+        if damage := damage_of_tagged(self.file, self.tags):
+            fix = "Remove it, then run `dbt build` and `feast apply`."
+            raise refusal(self.view.name, "file-unusable", f"{self.file} {damage}.", fix)
         now = self._latest(self.file, self.until)
         self._require_keys()
         reason = why if self.before is None else self._reason_for_everything(self.before)
@@ -202,6 +207,7 @@ class _ViewRun:
         view = self.store.get_feature_view(self.view.name)
         return MaterializedView(
             version=self.file.stem,
+            tags=self.tags,
             until=self.until,
             columns=[*self.keys, *self.features],
             last_interval=_last_interval(view),
@@ -214,8 +220,9 @@ class _ViewRun:
         if before.last_interval != _last_interval(self.view):
             return "others have materialized it since, or removed it"
         old = self._file_of(before)
-        if not old.exists():
-            return f"version {before.version} is no longer there"
+        damage = damage_of_tagged(old, before.tags) if before.tags else "was of unknown bytes"
+        if damage:
+            return f"version {before.version} {damage}"
         if self._types(old) != self._types(self.file):
             return f"version {before.version} had columns of other types"
         sample = f"from ({self._latest(old, before.until)}) limit {PROBED_KEYS}"

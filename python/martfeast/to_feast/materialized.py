@@ -9,24 +9,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NaiveDatetime
 
 from martfeast.declaration.declared import FeatureMart
-from martfeast.records import Record, RecordError
+from martfeast.records import FileStem, Record, RecordError
 
 
 class MaterializedView(BaseModel):
     """What the online store was given of one feature view.
 
-    version: of the mart. until: rows known by then, UTC without zone. columns: keys and features.
+    version: of the mart. tags: what is known of its file. until: rows known by then, UTC without
+    zone. columns: keys and features.
     last_interval: the end of the last interval that Feast's registry had then, as text, and how
     many there were: others than these, and somebody has run `feast materialize` since.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: str
-    until: datetime
+    version: FileStem
+    tags: dict[str, str]
+    until: NaiveDatetime
     columns: list[str]
     last_interval: str
 
@@ -38,7 +40,7 @@ class Materialized(Record):
     views: by name; a view that is being written to is not among them.
     """
 
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
     project: str
     online_store: str

@@ -72,7 +72,7 @@ def _feature_view(mart: FeatureMart, entities: dict[str, "Entity"]) -> "FeatureV
         created_timestamp_column=mart.created,
         description=mart.description,
         owner=mart.owner,
-        tags=tags,
+        tags={**tags, **mart.version.file.tags},
     )
     # Feast would take the present moment, and `feast plan` would find every source changed.
     source.created_timestamp = mart.version.published_at.replace(tzinfo=UTC)

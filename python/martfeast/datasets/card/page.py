@@ -4,6 +4,7 @@ The same record gives the same bytes. Its fields are read by name in ``page.html
 """
 
 import json
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -62,6 +63,7 @@ def _whole(text: str) -> Markup:
     return whole.format(text) if len(text) <= len("2013-01-31 05:00") else escape(text)
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("martfeast.datasets.card", ""),
@@ -154,7 +156,7 @@ def _line(names: list[str], values: list[float | None], scale: tuple[float, floa
             "name": name,
             "value": value,
             "x": round(100 * place / width if len(values) > 1 else 50, 2),
-            "y": round(100 - 100 * (value - low) / (high - low), 2),
+            "y": round(100 - 100 * ((value / 2 - low / 2) / (high / 2 - low / 2)), 2),
         }
         if value is not None
         else None

@@ -26,7 +26,7 @@ def number(value: float | str | bool | None) -> str:
         return moment(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) or abs(value) >= 1000:
+    if isinstance(value, int) or 1000 <= abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:.4g}"
 
@@ -35,11 +35,11 @@ def moment(text: str) -> str:
     """Return an ISO moment as 2013-01-31 or 2013-01-31 05:00, in UTC; other text unchanged."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        parsed = parsed.astimezone(UTC) if parsed.tzinfo else parsed
+    except (ValueError, OverflowError):
         return text
     if len(text) <= len("2013-01-31"):
         return text
-    parsed = parsed.astimezone(UTC) if parsed.tzinfo else parsed
     return parsed.strftime("%Y-%m-%d" if parsed.time() == parsed.time().min else "%Y-%m-%d %H:%M")
 
 

@@ -26,6 +26,13 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             mart.place,
         )
         return
+    if version.file.damage:
+        yield Finding(
+            f"{version.path} {version.file.damage}.",
+            "Remove it, then run `dbt build`: it publishes the mart anew.",
+            mart.place,
+        )
+        return
     contract = {column.name: column.type for column in mart.columns}
     differences = column_differences(version.path, contract)
     if differences.unreadable:

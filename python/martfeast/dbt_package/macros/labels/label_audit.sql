@@ -7,17 +7,18 @@
   label_mart: the relation of a model with a label under config.meta.feast; its groups are those
   that the label declares. One row for each group_column and group_value, over the whole time
   (period_start is null) and by calendar month of the moment asked, UTC. The group_column `all` has
-  every row under the value `all`; a null is the value `(none)`, and a text `(none)` stands in quotes.
+  every row under the value `all`; NaN is no label; a null is the value `(none)`, and a text `(none)` stands in quotes.
 #}
 {% macro label_audit(label_mart) -%}
 {%- set label = martfeast.label_of(label_mart) -%}
+{%- set value = "nullif(cast(" ~ adapter.quote(label.column) ~ " as double), cast('NaN' as double))" -%}
 with asked as (
 
     select
         cast({{ dbt.date_trunc('month', adapter.quote(label.timestamp)) }} as timestamp) as period_start,
-        cast({{ adapter.quote(label.column) }} as double) as label,
+        {{ value }} as label,
         case
-            when {{ adapter.quote(label.column) }} is not null
+            when {{ value }} is not null
                 then {{ dbt.datediff(adapter.quote(label.timestamp), adapter.quote(label.known_at), 'minute') }}
         end as maturity_minutes
         {{- martfeast.label_group_columns(label) }}

@@ -1,15 +1,18 @@
 {#
   Note in martfeast_measured what the rows of each mart are that may be published and may differ from the
-  version that is published: views, what was built since, and what has lost its file. Rows that turn out
-  to be the same keep that version.
+  version that is published: views, what was built since, and what has lost its file, or whose file has other
+  bytes than were published. Rows that turn out to be the same keep that version. A mart
+  with a moment that Feast cannot hold is held back instead.
 #}
 {% macro measure_marts(folder) %}
-  {% do martfeast.list_files(folder) %}
+  {% do martfeast.find_intact(folder) %}
   {% set sql %}
     create or replace temp table martfeast_measured (
         mart_id varchar,
         version varchar,
         path varchar,
+        byte_count bigint,
+        sha256 varchar,
         is_copied boolean,
         row_count bigint,
         content_hash varchar,
@@ -29,19 +32,22 @@
         on
             verdicts.mart_id = published.unique_id
             and published.version is not null
-    left join martfeast_files as files on published.path = files.path
+    left join martfeast_intact on published.path = martfeast_intact.path
     where
         len(verdicts.reasons) = 0
         and (
             verdicts.is_view
             or published.built_by is distinct from verdicts.built_by
-            or files.file is null
+            or martfeast_intact.path is null
         )
     order by verdicts.mart_id
   {% endset %}
   {% set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] %}
   {% for candidate in run_query(sql).rows %}
-    {% do martfeast.measure_mart(graph.nodes[candidate['mart_id']], version) %}
+    {% set mart = graph.nodes[candidate['mart_id']] %}
+    {% if not martfeast.hold_back_moments(mart) %}
+      {% do martfeast.measure_mart(mart, version) %}
+    {% endif %}
   {% endfor %}
 
   {% set sql %}
@@ -49,23 +55,43 @@
     set
         is_copied = false,
         version = published.version,
-        path = published.path
-    from martfeast_current as published, martfeast_files as files
+        path = published.path,
+        byte_count = published.byte_count,
+        sha256 = published.sha256
+    from martfeast_current as published, martfeast_intact
     where
         martfeast_measured.mart_id = published.unique_id
         and martfeast_measured.content_hash = published.content_hash
         and cast(martfeast_measured.columns as varchar) = cast(published.columns as varchar)
-        and published.path = files.path
+        and published.path = martfeast_intact.path
+  {% endset %}
+  {% do run_query(sql) %}
+
+  {# Where the file of before is not as it was, nothing can be compared, and all its rows count as restated. #}
+  {% set sql %}
+    update martfeast_measured
+    set
+        covered_row_count = published.row_count,
+        restated_row_count = published.row_count
+    from martfeast_current as published
+    where
+        martfeast_measured.mart_id = published.unique_id
+        and martfeast_measured.is_copied
+        and coalesce(published.baseline, published.path) not in (select martfeast_intact.path from martfeast_intact)
+        and (
+            martfeast_measured.content_hash <> published.content_hash
+            or published.path <> published.baseline
+        )
   {% endset %}
   {% do run_query(sql) %}
 
   {% set sql %}
     select
         martfeast_measured.mart_id,
-        files.file
+        martfeast_intact.file
     from martfeast_measured
     inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
-    inner join martfeast_files as files on coalesce(published.baseline, published.path) = files.path
+    inner join martfeast_intact on coalesce(published.baseline, published.path) = martfeast_intact.path
     where martfeast_measured.is_copied
   {% endset %}
   {% for row in run_query(sql).rows %}
@@ -74,16 +100,57 @@
 {% endmacro %}
 
 
-{# Note in martfeast_files which versions are there: each file, and its path as releases have it. #}
-{% macro list_files(folder) %}
-  {% set sql %}
-    create or replace temp table martfeast_files as
-    select
-        file,
-        array_to_string(string_split(file, '/')[-3:], '/') as path
-    from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }})
-  {% endset %}
-  {% do run_query(sql) %}
+{#
+  Hold a mart back if one of its moments is not one that nanoseconds can count, as Feast and pandas do: an
+  infinite one, or of another age, is published well and then fails every read of its batch. Return whether it is.
+#}
+{% macro hold_back_moments(mart) %}
+  {% set names = martfeast.moment_columns(mart) %}
+  {% if names %}
+    {% set sql %}
+      {% for name in names %}
+      select
+          {{ martfeast.literal(name) }} as column_name,
+          cast(min({{ adapter.quote(name) }}) as varchar) as moment
+      from {{ mart.relation_name }}
+      where {{ adapter.quote(name) }} not between '1677-09-22' and '2262-04-11'
+      having count(*) > 0
+      {% if not loop.last %}
+      union all
+      {% endif %}
+      {% endfor %}
+    {% endset %}
+    {% for found in run_query(sql).rows[:1] %}
+      {% set reason = (
+        'column ' ~ found['column_name'] ~ ' has ' ~ found['moment']
+        ~ ', and Feast holds moments from 1677-09-22 to 2262-04-11 only: correct it, or make it null'
+      ) %}
+      {% set sql %}
+        update {{ martfeast.judge_schema() }}.verdicts
+        set reasons = [{{ martfeast.literal(reason) }}]
+        where mart_id = {{ martfeast.literal(mart.unique_id) }}
+      {% endset %}
+      {% do run_query(sql) %}
+      {{ return(true) }}
+    {% endfor %}
+  {% endif %}
+  {{ return(false) }}
+{% endmacro %}
+
+
+{# The columns of moments that Feast reads: the timestamp and, of a feature mart, the features that are one. #}
+{% macro moment_columns(mart) %}
+  {% set feast = martfeast.feast_meta(mart) %}
+  {% set feast = feast if feast is mapping else {} %}
+  {% set names = [] %}
+  {% for column in mart.columns.values() if (column.data_type or '') | lower | trim in [
+    'timestamp', 'datetime', 'timestamp without time zone'
+  ] %}
+    {% set declared = martfeast.feast_meta(column) %}
+    {% set is_feature = not feast.get('label') and not (declared is mapping and declared.get('feature') == false) %}
+    {% if column.name == feast.get('timestamp') or is_feature %}{% do names.append(column.name) %}{% endif %}
+  {% endfor %}
+  {{ return(names) }}
 {% endmacro %}
 
 
@@ -232,6 +299,8 @@
         {{ martfeast.literal(mart.unique_id) }} as mart_id,
         {{ martfeast.literal(version) }} as version,
         {{ martfeast.literal('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ version ~ '.parquet') }} as path,
+        null as byte_count,
+        null as sha256,
         true as is_copied,
         count(*) as row_count,
         md5(

@@ -120,6 +120,8 @@
             verdicts.mart_id as unique_id,
             coalesce(fresh.version, published.version) as version,
             coalesce(fresh.path, published.path) as path,
+            case when fresh.path is not null then fresh.byte_count else published.byte_count end as byte_count,
+            case when fresh.path is not null then fresh.sha256 else published.sha256 end as sha256,
             case
                 when fresh.is_copied
                     then {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }}
@@ -160,24 +162,36 @@
             end as lineage,
             verdicts.reasons as held_back,
             verdicts.warnings,
-            coalesce(published.baseline, published.path) as compared_with
+            coalesce(published.baseline, published.path) as compared_with,
+            case
+                when published.baseline is not null then published.baseline_byte_count
+                else published.byte_count
+            end as compared_byte_count,
+            case
+                when published.baseline is not null then published.baseline_sha256
+                else published.sha256
+            end as compared_sha256,
+            coalesce(tolerances.tolerance_share, 0) as tolerance_share
         from {{ martfeast.judge_schema() }}.verdicts
         left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
         left join martfeast_current as published on verdicts.mart_id = published.unique_id
+        left join tolerances on verdicts.mart_id = tolerances.mart_id
+    ),
+
+    compared as (
+        select
+            *,
+            -- What history is compared with: the newest version that kept it, or whose restatement is declared.
+            restated_row_count <= covered_row_count * tolerance_share as keeps_history
+        from drafted
     )
 
     select
-        drafted.* exclude (compared_with),  -- noqa: RF02
-        -- What history is compared with: the newest version that kept it, or whose restatement is declared.
-        case
-            when
-                drafted.restated_row_count
-                <= drafted.covered_row_count * coalesce(tolerances.tolerance_share, 0)
-                then drafted.path
-            else drafted.compared_with
-        end as baseline
-    from drafted
-    left join tolerances on drafted.unique_id = tolerances.mart_id
+        * exclude (compared_with, compared_byte_count, compared_sha256, tolerance_share, keeps_history),
+        case when keeps_history then path else compared_with end as baseline,
+        case when keeps_history then byte_count else compared_byte_count end as baseline_byte_count,
+        case when keeps_history then sha256 else compared_sha256 end as baseline_sha256
+    from compared
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}

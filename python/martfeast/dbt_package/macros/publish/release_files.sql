@@ -1,12 +1,12 @@
 {#
   Load the marts of the current release, one row per mart; none when nothing is published yet. A current.json
-  that cannot be read, or that was edited, is passed over for the newest release that can be, and replaced at
-  the end of this run.
+  that cannot be read, was edited, or has a value of another kind is passed over for the newest release that
+  has none of this, and replaced at the end of this run.
 #}
 {% macro load_current_release(folder, shown) %}
   {% set file_count = martfeast.read_newest_release(folder, '/current.json') %}
   {% set sql %}
-    select release from martfeast_readable
+    select typed from martfeast_readable
   {% endset %}
   {% if not run_query(sql).rows %}
     {% set file_count = file_count + martfeast.read_newest_release(folder, '/releases/*.json') %}
@@ -14,43 +14,30 @@
       {% do log('martfeast: ' ~ shown ~ '/current.json is missing, damaged, edited or of an older martfeast; it is written anew from the newest release', info=true) %}
     {% endif %}
   {% endif %}
-  {% set structure = {
-    'mart': 'VARCHAR',
-    'unique_id': 'VARCHAR',
-    'version': 'VARCHAR',
-    'path': 'VARCHAR',
-    'published_at': 'VARCHAR',
-    'built_by': 'VARCHAR',
-    'code_checksum': 'VARCHAR',
-    'columns': 'JSON',
-    'row_count': 'BIGINT',
-    'first_known_at': 'TIMESTAMP',
-    'last_known_at': 'TIMESTAMP',
-    'content_hash': 'VARCHAR',
-    'tests': 'JSON',
-    'sources': 'JSON',
-    'lineage': 'JSON',
-    'covered_row_count': 'BIGINT',
-    'restated_row_count': 'BIGINT',
-    'baseline': 'VARCHAR',
-    'held_back': 'VARCHAR[]',
-    'warnings': 'VARCHAR[]'
-  } %}
   {% set sql %}
     create or replace temp table martfeast_current as
     with entries as (
         select
-            cast(release ->> '$.release_number' as bigint) as release_number,
-            unnest(
-                from_json(release -> '$.marts', {{ martfeast.literal(tojson([structure])) }})
-            ) as entry
+            typed.release_number,
+            unnest(typed.marts) as entry
         from martfeast_readable
+    ),
+
+    fields as (
+        select
+            release_number,
+            unnest(entry)  -- noqa: AL03
+        from entries
     )
 
     select
-        release_number,
-        unnest(entry)  -- noqa: AL03
-    from entries
+        fields.* replace (  -- noqa: RF02
+            to_json(columns) as columns,
+            to_json(tests) as tests,
+            to_json(sources) as sources,
+            to_json(lineage) as lineage
+        )
+    from fields
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}
@@ -64,10 +51,10 @@
 {% macro other_line(shown) %}
   {% set sql %}
     select
-        release ->> '$.target' as target_name,
-        release ->> '$.target_schema' as schema_name,
-        release ->> '$.location' as location,
-        release ->> '$.warehouse_id' as warehouse_id,
+        typed.target as target_name,
+        typed.target_schema as schema_name,
+        typed.location,
+        typed.warehouse_id,
         (select warehouse.warehouse_id from {{ martfeast.evidence_schema() }}.warehouse) as this_warehouse_id
     from martfeast_readable
   {% endset %}
@@ -94,7 +81,7 @@
 
 {# The format of releases: up by one with every change that another version of martfeast would misread. #}
 {% macro release_format() %}
-  {{ return(3) }}
+  {{ return(4) }}
 {% endmacro %}
 
 
@@ -117,11 +104,13 @@
   {% endset %}
   {% if run_query(sql).rows %}
     {% set sql %}
-      select cast(content as json) ->> '$.format' as format
-      from read_text({{ martfeast.glob_literal(file, '') }})
-      where
-          json_valid(content)
-          and try_cast(cast(content as json) ->> '$.format' as bigint) > {{ martfeast.release_format() }}
+      with formats as (
+          select try_cast(try(decode(content)) as json) ->> '$.format' as format
+          from read_blob({{ martfeast.glob_literal(file, '') }})
+      )
+
+      select format from formats
+      where try_cast(format as bigint) > {{ martfeast.release_format() }}
     {% endset %}
     {% for newer in run_query(sql).rows %}
       {{ exceptions.raise_compiler_error(
@@ -147,31 +136,111 @@
     create or replace temp table martfeast_readable as
     with contents as (
         {% if files %}
-        select
-            filename,
-            content
-        from read_text([{{ files | join(', ') }}])
+        select try(decode(content)) as content
+        from read_blob([{{ files | join(', ') }}])
         {% else %}
-        select
-            cast(null as varchar) as filename,
-            cast(null as varchar) as content
+        select cast(null as varchar) as content
         where false
         {% endif %}
+    ),
+
+    releases as (
+        select
+            content,
+            try_cast(content as json) as release
+        from contents
+    ),
+
+    read as (
+        select
+            release,
+            try(from_json_strict(release, {{ martfeast.literal(tojson(martfeast.release_structure())) }})) as typed
+        from releases
+        where
+            release ->> '$.format' = '{{ martfeast.release_format() }}'
+            -- Of what follows the checksum, as the Python package has it: {"checksum":"<64 digits>", is 79 long.
+            and release ->> '$.checksum' = sha256('{' || trim(content[80:], chr(10)))
     )
 
-    select cast(content as json) as release
-    from contents
+    select read.typed from read
     where
-        json_valid(content)
-        and cast(content as json) ->> '$.format' = '{{ martfeast.release_format() }}'
-        -- Of what follows the checksum, as the Python package has it: {"checksum":"<64 digits>", is 79 long.
-        and cast(content as json) ->> '$.checksum' = sha256('{' || trim(content[80:], chr(10)))
-        and json_type(cast(content as json) -> '$.marts') = 'ARRAY'
-    order by filename desc
+        read.typed.release_number > 0
+        and json_type(read.release, '$.target') = 'VARCHAR'
+        and json_type(read.release, '$.target_schema') = 'VARCHAR'
+        and json_type(read.release, '$.location') = 'VARCHAR'
+        and json_type(read.release, '$.warehouse_id') = 'VARCHAR'
+        and len(list_distinct([mart.unique_id for mart in read.typed.marts])) = len(read.typed.marts)
+        and len([mart for mart in read.typed.marts if not {{ martfeast.is_whole('mart') }}]) = 0
+    order by read.typed.release_number desc
     limit 1
   {% endset %}
   {% do run_query(sql) %}
   {{ return(files | length) }}
+{% endmacro %}
+
+
+{# What a release has, and of which type: names and types as from_json_strict takes them. #}
+{% macro release_structure() %}
+  {% set mart = {
+    'mart': 'VARCHAR',
+    'unique_id': 'VARCHAR',
+    'version': 'VARCHAR',
+    'path': 'VARCHAR',
+    'byte_count': 'BIGINT',
+    'sha256': 'VARCHAR',
+    'published_at': 'VARCHAR',
+    'built_by': 'VARCHAR',
+    'code_checksum': 'VARCHAR',
+    'columns': [{'name': 'VARCHAR', 'type': 'VARCHAR'}],
+    'row_count': 'BIGINT',
+    'first_known_at': 'TIMESTAMP',
+    'last_known_at': 'TIMESTAMP',
+    'content_hash': 'VARCHAR',
+    'tests': [{'test': 'VARCHAR', 'status': 'VARCHAR', 'invocation': 'VARCHAR', 'code_checksum': 'VARCHAR'}],
+    'sources': [{'source': 'VARCHAR', 'loaded_at': 'TIMESTAMP'}],
+    'lineage': [{'node': 'VARCHAR', 'code_checksum': 'VARCHAR'}],
+    'covered_row_count': 'BIGINT',
+    'restated_row_count': 'BIGINT',
+    'baseline': 'VARCHAR',
+    'baseline_byte_count': 'BIGINT',
+    'baseline_sha256': 'VARCHAR',
+    'held_back': ['VARCHAR'],
+    'warnings': ['VARCHAR']
+  } %}
+  {{ return({
+    'release_number': 'INTEGER',
+    'target': 'VARCHAR',
+    'target_schema': 'VARCHAR',
+    'location': 'VARCHAR',
+    'warehouse_id': 'VARCHAR',
+    'marts': [mart]
+  }) }}
+{% endmacro %}
+
+
+{# Whether a mart of a release, given as SQL, names no version, or a file of its own folder and all that vouches for it. #}
+{% macro is_whole(mart) %}
+  {% set sql %}coalesce(  -- noqa: RF03
+            {{ mart }}.version is null
+            or (
+                regexp_full_match({{ mart }}.path, 'marts/[^/.][^/]*/[^/.][^/]*')
+                and ends_with({{ mart }}.path, '/' || {{ mart }}.version || '.parquet')
+                and regexp_full_match(coalesce({{ mart }}.baseline, {{ mart }}.path), 'marts/[^/.][^/]*/[^/.][^/]*')
+                and try_cast({{ mart }}.published_at as timestamp) is not null
+                and {{ mart }}.byte_count >= 0
+                and {{ mart }}.row_count >= 0
+                and {{ mart }}.covered_row_count >= 0
+                and {{ mart }}.restated_row_count >= 0
+                and {{ mart }}.built_by is not null
+                and {{ mart }}.content_hash is not null
+                and len([one for one in {{ mart }}.columns if one.name is null or one.type is null]) = 0  -- noqa: RF03
+                and len([one for one in {{ mart }}.tests if one.test is null or one.status is null]) = 0  -- noqa: RF03
+                and len([one for one in {{ mart }}.sources if one.source is null]) = 0  -- noqa: RF03
+                and len([one for one in {{ mart }}.lineage if one.node is null]) = 0  -- noqa: RF03
+            ),
+            false
+        ){% endset %}
+  {{ return(sql) }}
 {% endmacro %}
 
 
@@ -181,7 +250,7 @@
     select
         mart_id,
         path,
-        parse_dirpath(path) in (select parse_dirpath(martfeast_files.path) from martfeast_files) as has_folder
+        parse_dirpath(path) in (select parse_dirpath(martfeast_intact.path) from martfeast_intact) as has_folder
     from martfeast_measured
     where is_copied
     order by mart_id
@@ -209,6 +278,7 @@
       {% endif %}
       {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) %}
     {% endfor %}
+    {% do martfeast.note_written(folder) %}
   {% endif %}
 {% endmacro %}
 

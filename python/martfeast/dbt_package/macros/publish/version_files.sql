@@ -1,0 +1,121 @@
+{# Note in martfeast_intact the files of versions that have the bytes they were published with. #}
+{% macro find_intact(folder) %}
+  {% set published %}
+    select path from martfeast_current
+    where path is not null
+
+    union
+
+    select baseline as path from martfeast_current
+    where baseline is not null
+  {% endset %}
+  {% do martfeast.look_at_files(folder, published) %}
+  {% set sql %}
+    create or replace temp table martfeast_intact as
+    with published as (
+        select
+            path,
+            byte_count,
+            sha256
+        from martfeast_current
+
+        union
+
+        select
+            baseline as path,
+            baseline_byte_count as byte_count,
+            baseline_sha256 as sha256
+        from martfeast_current
+    )
+
+    select
+        martfeast_files.path,
+        martfeast_files.file
+    from martfeast_files
+    inner join published
+        on
+            martfeast_files.path = published.path
+            and martfeast_files.byte_count = published.byte_count
+            and (martfeast_files.sha256 is not distinct from published.sha256)
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+
+{#
+  Note in martfeast_files, of each file of a version that is there among some, its path in the folder, its size and
+  the SHA-256 of its bytes. DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
+
+  paths: SQL of a column `path`.
+#}
+{% macro look_at_files(folder, paths) %}
+  {% set sql %}
+    create or replace temp table martfeast_files as
+    select
+        paths.path,
+        files.file,
+        cast(null as bigint) as byte_count,
+        cast(null as varchar) as sha256
+    from (
+        {{ paths | trim | indent(4) }}
+    ) as paths
+    inner join glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }}) as files
+        on ends_with(files.file, '/' || paths.path)
+  {% endset %}
+  {% do run_query(sql) %}
+  {% do martfeast.fill_in_files([martfeast.files_of_bytes(0, 0)], 'byte_count', 'size') %}
+  {% set groups = [martfeast.files_of_bytes(0, 67108864)] %}
+  {% for file in martfeast.files_of_bytes(67108865, 1073741824) %}{% do groups.append([file]) %}{% endfor %}
+  {% do martfeast.fill_in_files(groups, 'sha256', 'sha256(content)') %}
+{% endmacro %}
+
+
+{# The files in martfeast_files of a size in bytes, both ends included; one whose size is not noted yet has none. #}
+{% macro files_of_bytes(least, most) %}
+  {% set sql %}
+    select distinct file from martfeast_files
+    where coalesce(byte_count, 0) between {{ least }} and {{ most }}
+    order by file
+  {% endset %}
+  {{ return(run_query(sql).columns[0].values() | list) }}
+{% endmacro %}
+
+
+{# Fill in a column of martfeast_files with what a read of each file gives, group by group. #}
+{% macro fill_in_files(groups, column, read) %}
+  {% for group in groups if group %}
+    {% set files = [] %}
+    {% for file in group %}{% do files.append(martfeast.glob_literal(file, '')) %}{% endfor %}
+    {% set sql %}
+      update martfeast_files
+      set {{ column }} = found.{{ column }}
+      from (
+          select
+              filename,
+              {{ read }} as {{ column }}
+          from read_blob([{{ files | join(', ') }}])
+      ) as found
+      where martfeast_files.file = found.filename
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endfor %}
+{% endmacro %}
+
+
+{# Note in martfeast_measured the size and bytes of the files that were written for it. #}
+{% macro note_written(folder) %}
+  {% set written %}
+    select path from martfeast_measured
+    where is_copied
+  {% endset %}
+  {% do martfeast.look_at_files(folder, written) %}
+  {% set sql %}
+    update martfeast_measured
+    set
+        byte_count = martfeast_files.byte_count,
+        sha256 = martfeast_files.sha256
+    from martfeast_files
+    where martfeast_measured.path = martfeast_files.path
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}

@@ -1,0 +1,128 @@
+"""Whether a file is still the one that was written: its place, its size, its bytes.
+
+A file is read whole once, and again when its inode, its size or one of its times has changed: no
+program can set the time at which a file's content or place was last changed (ctime). What was seen
+is kept beside the file; where nothing can be written there, as long as the process lives.
+"""
+
+import contextlib
+import hashlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from martfeast.records import Record, RecordError
+
+SEEN = ".verified.json"
+FILE_TAGS = ("byte_count", "sha256")
+
+
+class _State(BaseModel):
+    """A file as the system has it, times in nanoseconds, and the SHA-256 of what was read then."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inode: int
+    byte_count: int
+    modified: int
+    changed: int
+    sha256: str
+
+
+class _Seen(Record):
+    """The files of a folder that were read whole, by name."""
+
+    FORMAT: ClassVar[int] = 1
+
+    files: dict[str, _State]
+
+
+_seen: dict[Path, _State] = {}
+
+
+def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> str:
+    """Return why a file is not the one that was written, in words; empty if it is.
+
+    A file that is read for this is made read-only.
+
+    Args:
+        path: the file, absolute.
+        byte_count: its size when it was written.
+        sha256: of its bytes then; None where it was too large for that, and its size has to do.
+        depth: how many levels below a folder it is that may be a link; others are refused.
+
+    """
+    folder = path.parents[depth - 1]
+    if not path.exists() and not path.is_symlink():
+        return "does not exist"
+    if path.resolve() != folder.resolve() / path.relative_to(folder):
+        return "is a link, or stands in a folder that is one"
+    if not path.is_file():
+        return "is no file"
+    found = path.stat().st_size
+    if found != byte_count:
+        return f"has {found:,} bytes, and was written with {byte_count:,}"
+    if sha256 is not None and _sha256_of(path) != sha256:
+        return "has other bytes than were written"
+    return ""
+
+
+def damage_of_tagged(path: Path, tags: Mapping[str, str]) -> str:
+    """Return why a version's file is not the one that tags tell of; empty if it is, or if none do.
+
+    Args:
+        path: the file, absolute.
+        tags: of the data source that reads it.
+
+    """
+    if not tags.get("byte_count", "").isdecimal():
+        return ""
+    return damage(path, int(tags["byte_count"]), tags.get("sha256"))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read only if it may have changed since last time."""
+    there = _seen.get(path) or _read(path.parent).get(path.name)
+    if there is None or there != _state(path, there.sha256):
+        with contextlib.suppress(OSError):  # who may read it need not own it
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+        before = _state(path, file_sha256(path))
+        there = _state(path, before.sha256)
+        if there != before:
+            return ""  # it was written to meanwhile
+        with contextlib.suppress(OSError):
+            _keep(path, there)
+    _seen[path] = there
+    return there.sha256
+
+
+def _state(path: Path, sha256: str) -> _State:
+    found = path.stat()
+    return _State(
+        inode=found.st_ino,
+        byte_count=found.st_size,
+        modified=found.st_mtime_ns,
+        changed=found.st_ctime_ns,
+        sha256=sha256,
+    )
+
+
+def _read(folder: Path) -> dict[str, _State]:
+    try:
+        return _Seen.read(folder / SEEN).files
+    except (FileNotFoundError, RecordError):
+        return {}
+
+
+def _keep(path: Path, state: _State) -> None:
+    there = {name: one for name, one in _read(path.parent).items() if (path.parent / name).exists()}
+    _Seen(files={**there, path.name: state}).write(path.parent / SEEN)
