@@ -494,8 +494,15 @@ def test_a_file_that_was_changed_is_not_handed_out(applied):
     dataset(applied)
     data = applied.path / f"out/datasets/{SERVICE}/0001/data.parquet"
     data.chmod(0o644)
-    data.write_bytes(data.read_bytes() + b"x")
-    assert "data.parquet is not the file that was written. Remove " in refusal(applied, SERVICE)
+    whole = data.read_bytes()
+    for content, said in (
+        (whole + b"x", "bytes, and was written with"),
+        (b"x" * len(whole), "has other bytes"),
+    ):
+        data.write_bytes(content)
+        refused = refusal(applied, SERVICE)
+        assert said in refused
+        assert "Remove " in refused
 
 
 # Bad input

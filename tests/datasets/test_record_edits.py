@@ -53,6 +53,7 @@ def small_record() -> Json:
 
 REPLAY = {
     "lineage": {"model.a": "x"},
+    "compiled": {"model.a": "x"},
     "replayed_at": "2026-11-25 03:10:00",
     **{"asked": 24, "cuts": 24, "enough": 24, "compared": 7, "withheld": 8},
     **{"known_from": "2026-03-01 08:00:00", "known_until": None},

@@ -88,7 +88,12 @@ class Made:
                     if name in graph.sources
                 ],
                 "lineage": [
-                    {"node": name, "code_checksum": code_checksum(graph, name)}
+                    {
+                        "node": name,
+                        "code_checksum": code_checksum(graph, name),
+                        "compiled_checksum": "x",
+                        "variables": "{}",
+                    }
                     for name in lineage
                     if name in graph.models
                 ],
@@ -98,6 +103,7 @@ class Made:
             self.publish(mart.name, schema.empty_table())
             self.replays[mart.name] = {
                 "lineage": {name: artifacts.replay_checksum(name) for name in lineage},
+                "compiled": {name: "x" for name in lineage if name.startswith("model.")},
                 "replayed_at": "2026-03-31 00:00:00",
                 "asked": 24,
                 "cuts": 24,
@@ -449,6 +455,18 @@ RECORDED: list[tuple[str, str, Edit, str]] = [
         TITLES,
         lambda m: m.publish(TITLES, pa.table({"known_at": [1]})),
         "Version v1 differs from the contract: branch_code is missing;",
+    ),
+    (
+        "replayed",
+        TITLES,
+        lambda m: m.verdicts[TITLES]["lineage"][-1].update(compiled_checksum="y"),
+        f"{TITLES} ran other SQL when version v1 was built than was replayed",
+    ),
+    (
+        "tests_passed",
+        TITLES,
+        lambda m: m.verdicts[TITLES]["tests"][0].update(variables='{"bound": 5000}'),
+        "other variables than the project has: bound was 5000 and is not set.",
     ),
     (
         "tests_passed",

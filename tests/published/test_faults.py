@@ -265,7 +265,7 @@ def test_a_record_of_replays_that_is_not_as_written_is_no_evidence(library, dama
     damaged = {
         "edited": text.replace('"compared": ', '"compared": 1', 1),
         "cut off": text[:-20],
-        "newer": text.replace('"format": 3', '"format": 4', 1),
+        "newer": text.replace('"format": 4', '"format": 5', 1),
     }[damage]
     path.write_text(damaged)
     refused = library.martfeast("status", cwd=library.path)

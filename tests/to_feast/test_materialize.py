@@ -243,6 +243,11 @@ def test_what_is_refused_names_the_view_and_the_next_step(copy):
         connection.execute(f"create table rows as from '{path}'")
         connection.execute("update rows set branch_code = null where title_id = 11")
         connection.execute(f"copy rows to '{path}' (format parquet)")
+    assert "[file-unusable]" in materialize(copy, VIEW).stderr
+    # Of a file that was not published by martfeast, nothing is known.
+    view = store_of(copy).get_feature_view(VIEW)
+    view.batch_source.tags = {}
+    store_of(copy).apply([view])
     before = online_rows(copy)
     refused = materialize(copy)
     assert refused.returncode == 1

@@ -34,7 +34,7 @@ def code_checksum(graph: Graph, unique_id: str) -> str:
         for parent in sorted(node.depends_on.nodes)
         if parent in graph.models and graph.models[parent].is_ephemeral
     ]
-    return _md5("\n".join(parts))
+    return text_checksum("\n".join(parts))
 
 
 def replay_checksum(graph: Graph, variables: Mapping[str, Any], unique_id: str) -> str:
@@ -51,8 +51,9 @@ def replay_checksum(graph: Graph, variables: Mapping[str, Any], unique_id: str) 
         relation.config.meta.get("martfeast"),
         variables,
     ]
-    return _md5(json.dumps(parts, sort_keys=True, default=str))
+    return text_checksum(json.dumps(parts, sort_keys=True, default=str))
 
 
-def _md5(text: str) -> str:
+def text_checksum(text: str) -> str:
+    """Return the MD5 of a text, in hexadecimal."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -4,6 +4,7 @@ The dbt package writes releases at the end of a run (``publish/release_files.sql
 the only one that reads them in Python.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,17 +64,43 @@ class PublishedFile(_Part):
         return damage_of_tagged(self.path, self.tags)
 
 
+class Ran(_Part):
+    """What dbt was given when it built and tested a version, and what it made of the code.
+
+    compiled: the MD5 of the SQL that each node of the lineage ran; None where there is no SQL.
+    variables: the values of variables that were given on the command line, as JSON, by name.
+    """
+
+    compiled: dict[str, str | None]
+    variables: dict[str, set[str]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, raw: Any) -> Any:
+        """Collect from the lineage and the tests of a release."""
+        if not isinstance(raw, dict) or "lineage" not in raw:
+            return raw
+        variables: dict[str, set[str]] = {}
+        for one in [*raw["lineage"], *raw["tests"]]:
+            given = json.loads(one.get("variables") or "{}")
+            for name, value in given.items():
+                variables.setdefault(name, set()).add(json.dumps(value, sort_keys=True))
+        compiled = {one["node"]: one.get("compiled_checksum") for one in raw["lineage"]}
+        return {"compiled": compiled, "variables": variables}
+
+
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
     name: names the version, unique for its mart. file: its rows.
     published_at: UTC, without zone. built_by: the dbt invocation that last made these rows.
-    code_checksum: of the mart's own code then. row_count: rows.
+    row_count: rows.
     first_known_at, last_known_at: the range of the mart's timestamp, UTC; None without rows.
     content_hash: of the rows, in any order.
     tests: of each test that vouches for it, its status and the checksum of what it ran.
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
+    ran: what dbt was given then, and what it made of the code.
     baseline: the Parquet file that history is compared with, absolute. covered_row_count: its rows.
     restated_row_count: how many of them are lost or other rows now, or how many appeared among
     them, if that is more.
@@ -83,7 +110,6 @@ class PublishedVersion(_Part):
     file: PublishedFile
     published_at: datetime
     built_by: str
-    code_checksum: str | None
     row_count: Count
     first_known_at: Moment | None
     last_known_at: Moment | None
@@ -91,6 +117,7 @@ class PublishedVersion(_Part):
     tests: dict[str, tuple[str, str | None]]
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
+    ran: Ran
     baseline: Path | None = None
     covered_row_count: Count = 0
     restated_row_count: Count = 0
@@ -108,8 +135,8 @@ class PublishedVersion(_Part):
     @model_validator(mode="before")
     @classmethod
     def _group(cls, raw: Any) -> Any:
-        """Let the file read the keys that stand beside it in the release."""
-        return {**raw, "file": raw} if isinstance(raw, dict) else raw
+        """Let its parts read the keys that stand beside them in the release."""
+        return {**raw, "file": raw, "ran": raw} if isinstance(raw, dict) else raw
 
     @field_validator("published_at")
     @classmethod

@@ -17,7 +17,9 @@ DEFAULT_CUTS, FEWEST_CUTS = 24, 3
 class ReplayRecord(BaseModel):
     """What the last replay of a mart showed.
 
-    lineage: what the mart and its ancestors ran then, as checksums by node. replayed_at: UTC.
+    lineage: what the mart and its ancestors ran then, as checksums by node. compiled: the MD5 of
+    the SQL that was replayed, by model; those are left out whose SQL is another at every build
+    (incremental models, and what asks the warehouse when it is compiled). replayed_at: UTC.
     asked: how many moments were to be chosen. cuts: those that showed something. enough: how many
     it takes: as many as asked for, or all that rows and facts had, if they had fewer; 0 where no
     row could know the future yet. known_from, known_until: the range of the mart's timestamp, UTC.
@@ -29,6 +31,7 @@ class ReplayRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lineage: dict[str, str]
+    compiled: dict[str, str]
     replayed_at: Moment
     asked: Count
     cuts: Count
@@ -44,7 +47,7 @@ class ReplayRecord(BaseModel):
 class Replays(Record):
     """The file ``replays.json``: the last replay of each mart, by the mart's unique_id."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     marts: dict[str, ReplayRecord]
 

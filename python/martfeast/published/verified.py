@@ -65,7 +65,7 @@ def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> s
     found = path.stat().st_size
     if found != byte_count:
         return f"has {found:,} bytes, and was written with {byte_count:,}"
-    if sha256 is not None and _sha256_of(path) != sha256:
+    if sha256 is not None and not _has(path, sha256):
         return "has other bytes than were written"
     return ""
 
@@ -89,20 +89,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, which is read only if it may have changed since last time."""
+def _has(path: Path, sha256: str) -> bool:
+    """Tell whether a file has these bytes; it is read only if it may have changed since it did."""
     there = _seen.get(path) or _read(path.parent).get(path.name)
-    if there is None or there != _state(path, there.sha256):
-        with contextlib.suppress(OSError):  # who may read it need not own it
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-        before = _state(path, file_sha256(path))
-        there = _state(path, before.sha256)
-        if there != before:
-            return ""  # it was written to meanwhile
-        with contextlib.suppress(OSError):
-            _keep(path, there)
-    _seen[path] = there
-    return there.sha256
+    if there is not None and there == _state(path, sha256):
+        _seen[path] = there
+        return True
+    with contextlib.suppress(OSError):  # who may read it need not own it
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    before = _state(path, sha256)
+    if file_sha256(path) != sha256 or _state(path, sha256) != before:  # written to meanwhile
+        return False
+    _seen[path] = before
+    with contextlib.suppress(OSError):
+        _keep(path, before)
+    return True
 
 
 def _state(path: Path, sha256: str) -> _State:

@@ -14,6 +14,7 @@ from typing import Any
 
 from martfeast.engines.duckdb import literal, quoted
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.checksums import text_checksum
 from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
@@ -22,6 +23,8 @@ from martfeast.problems import DeclarationError, Problem, refusal
 # When a date was known: a fact of a day may be from its last minute, a plan was made before.
 END_OF_DAY, START_OF_DAY = "end_of_day", "start_of_day"
 DATES_KNOWN = (END_OF_DAY, START_OF_DAY)
+# Jinja that says which build it is in, or when.
+_BY_BUILD = re.compile(r"\b(run_started_at|invocation_id|invocation_args_dict|modules|flags)\b")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Relation:
     timeless: why its rows were always known, if it is declared so.
     date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
+    compiled_checksum: the MD5 of its SQL as dbt compiled it; '' where every build has other SQL.
     called: the Jinja of the macros and ephemeral models that it calls.
     is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
@@ -64,6 +68,7 @@ class Relation:
     timeless: str
     date_known_at: str
     is_asked_for: bool
+    compiled_checksum: str
     called: str
     is_microbatch: bool
     file: str
@@ -283,6 +288,7 @@ def _relation(
         timeless=str(_declared(node).get("timeless") or ""),
         date_known_at=_date_known_at(node, artifacts),
         is_asked_for=_asks(graph, node),
+        compiled_checksum=_compiled_checksum(graph, node),
         called=called,
         is_microbatch=node.config.incremental_strategy == "microbatch",
         file=artifacts.file_of_node(node),
@@ -307,6 +313,17 @@ def _date_known_at(node: Model | Source, artifacts: Artifacts) -> str:
             artifacts.file_of_node(node),
         )
     return str(value)
+
+
+def _compiled_checksum(graph: Graph, node: Model | Source) -> str:
+    """Return the MD5 of a model's SQL, as the dbt package notes it; '' where builds differ."""
+    if not isinstance(node, Model) or node.resource_type != "model":
+        return ""
+    jinja = _called(graph, node.unique_id) + node.code.raw
+    varies = node.config.materialized == "incremental" or _BY_BUILD.search(jinja)
+    if varies or _asks(graph, node):
+        return ""
+    return text_checksum((node.code.compiled or "").strip())
 
 
 def _asks(graph: Graph, node: Model | Source) -> bool:

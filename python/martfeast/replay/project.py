@@ -161,6 +161,11 @@ def _records(
                 name: artifacts.replay_checksum(name)
                 for name in sorted(lineage.above(result.unique_id))
             },
+            compiled={
+                name: checksum
+                for name in sorted(lineage.above(result.unique_id))
+                if (checksum := lineage.relations[name].compiled_checksum)
+            },
             replayed_at=f"{evidence.now:%Y-%m-%d %H:%M:%S}",
             asked=asked,
             cuts=result.cuts,

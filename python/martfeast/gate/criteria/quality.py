@@ -1,5 +1,6 @@
 """Criteria of quality: is the data good enough for feature engineering."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -92,6 +93,20 @@ def _has_passed(evidence: Evidence, test: Test | UnitTest, version: PublishedVer
     return status == "pass"  # dbt shows hooks no checksum of a unit test
 
 
+def _other_variables(evidence: Evidence, version: PublishedVersion) -> list[str]:
+    """Return the variables that a version was given and the project does not have so, as words."""
+    artifacts = evidence.project.artifacts
+    scoped = artifacts.variables.get(artifacts.graph.project_name)
+    has = {**artifacts.variables, **(scoped if isinstance(scoped, dict) else {})}
+    now = {name: json.dumps(value, sort_keys=True, default=str) for name, value in has.items()}
+    return [
+        f"{name} was {value} and is {now.get(name, 'not set')}"
+        for name, values in sorted(version.ran.variables.items())
+        for value in sorted(values)
+        if now.get(name) != value
+    ]
+
+
 def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     verdict = evidence.verdict(mart)
     version = verdict.version
@@ -105,6 +120,15 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             mart.place,
         )
         return
+    other = _other_variables(evidence, version)
+    if other:
+        yield Finding(
+            f"Version {version.name} was built or tested with other variables than the project"
+            f" has: {some(other)}.",
+            "Run `dbt build` without --vars, or set them in dbt_project.yml; or, where they are"
+            " meant, give martfeast the same --vars.",
+            mart.place,
+        )
     missing = [
         test.name
         for test in evidence.graph.tests_of(evidence.lineage(mart))

@@ -85,6 +85,13 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             " replayed."
         )
         yield Finding(message, fix, mart.place)
+    elif other := _other_sql(record, version):
+        message = (
+            f"{some(other)} ran other SQL when version {version.name} was built than was replayed:"
+            " with other variables, or in another environment."
+        )
+        fix = "Run `dbt build` and `martfeast replay` with the same variables and environment."
+        yield Finding(message, fix, mart.place)
     elif not record.failure and record.asked < evidence.project.cuts:
         message = (
             f"It was replayed at {record.asked} chosen moments, and the project asks for"
@@ -108,6 +115,15 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     elif record.failure:
         fix = f"Mend it; `martfeast replay --select {mart.name}` shows rows and sources."
         yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)
+
+
+def _other_sql(record: ReplayRecord, version: PublishedVersion) -> list[str]:
+    """Return which models ran other SQL for a version than in its replay, by name."""
+    return [
+        unique_id.split(".", 2)[2]
+        for unique_id, compiled in sorted(record.compiled.items())
+        if version.ran.compiled.get(unique_id, compiled) != compiled
+    ]
 
 
 def _has_grown(record: ReplayRecord, version: PublishedVersion) -> bool:

@@ -35,6 +35,7 @@
     ('test_uses', martfeast.judge_test_uses()),
     ('test_inputs', martfeast.judge_test_inputs()),
     ('moved_sources', martfeast.judge_moved_sources()),
+    ('other_failures', martfeast.judge_other_failures()),
     ('test_results', martfeast.judge_test_results()),
     ('unit_test_results', martfeast.judge_unit_test_results()),
     ('reasons', martfeast.judge_reasons()),

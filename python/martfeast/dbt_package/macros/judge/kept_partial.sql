@@ -17,6 +17,10 @@ with builds as (
     from {{ evidence }}.results
     inner join {{ judge }}.target_invocations
         on results.invocation_id = target_invocations.invocation_id
+    inner join {{ judge }}.project_nodes
+        on
+            results.node_id = project_nodes.node_id
+            and results.relations[1] = project_nodes.relations[1]
     where
         results.status = 'success'
         and results.materialized in ('incremental', 'snapshot')

@@ -14,6 +14,7 @@ select
     parents,
     tested_nodes,
     is_mart,
+    relations,
     materialized in ('view', 'ephemeral') as is_view
 from {{ evidence }}.nodes
 {% endmacro %}

@@ -13,6 +13,11 @@ select
     latest_results.invocation_id,
     latest_results.invocation_number,
     latest_results.status,
+    latest_results.compiled_checksum,
+    latest_results.variables,
+    latest_results.target_name,
+    coalesce(latest_results.is_this_target, true) as is_this_target,
+    latest_results.relations <> project_nodes.relations as reads_others,
     latest_results.is_partial or kept_partial.node_id is not null as is_partial,
     unfinished_builds.invocation_number as unfinished_number
 from {{ judge }}.project_nodes

@@ -1,5 +1,6 @@
 {#
-  Only what ran on this dbt target, in its schema, is evidence for it: another one has other rows.
+  What ran in this database, and whether it was on this dbt target. Builds are evidence for the relation that they
+  made, whichever target made it; tests are evidence for their own target only.
 #}
 {% macro judge_target_invocations() %}
 {% set evidence = martfeast.evidence_schema() %}
@@ -8,10 +9,10 @@ select
     invocation_number,
     is_partial,
     is_full_refresh,
-    selected_nodes
+    selected_nodes,
+    selected_relations,
+    variables,
+    target_name,
+    target_name = {{ martfeast.literal(target.name) }} as is_this_target
 from {{ evidence }}.invocations
-where
-    target_name = {{ martfeast.literal(target.name) }}
-    -- Without a schema, of before it was recorded.
-    and coalesce(schema_name, {{ martfeast.literal(target.schema) }}) = {{ martfeast.literal(target.schema) }}
 {% endmacro %}

@@ -14,12 +14,17 @@ with gaps as (
         latest_results.status,
         latest_results.failure_count,
         latest_results.code_checksum,
+        latest_results.variables,
         case
             when latest_results.status is null then 'test ' || test_uses.name || ' has not run'
             when latest_results.invocation_number < test_inputs.invocation_number
                 then 'test ' || test_uses.name || ' has not run since ' || test_inputs.name || ' was built'
             when (latest_results.code_checksum is distinct from test_uses.code_checksum)
                 then 'test ' || test_uses.name || ' has changed since it ran'
+            when other_failures.test_id is not null and latest_results.status <> 'fail'
+                then
+                    'test ' || test_uses.name || ' failed, and passed only with other variables or another'
+                    || ' environment'
             when latest_results.status = 'fail'
                 then 'test ' || test_uses.name || ' failed (' || latest_results.failure_count || ')'
             when latest_results.status not in ('pass', 'warn')
@@ -35,6 +40,10 @@ with gaps as (
         on
             test_uses.mart_id = test_inputs.mart_id
             and test_uses.test_id = test_inputs.test_id
+    left join {{ judge }}.other_failures
+        on
+            test_uses.mart_id = other_failures.mart_id
+            and test_uses.test_id = other_failures.test_id
     left join {{ judge }}.moved_sources
         on
             test_uses.mart_id = moved_sources.mart_id
@@ -48,6 +57,7 @@ select
     invocation_id,
     status,
     code_checksum,
+    variables,
     gap,
     case
         when gap is not null then gap

@@ -7,7 +7,8 @@
 with selections as (
     select
         target_invocations.invocation_number,
-        unnest(target_invocations.selected_nodes) as node_id
+        unnest(target_invocations.selected_nodes) as node_id,
+        unnest(target_invocations.selected_relations) as relation
     from {{ judge }}.target_invocations
     left join {{ evidence }}.completions
         on target_invocations.invocation_id = completions.invocation_id
@@ -15,8 +16,12 @@ with selections as (
 )
 
 select
-    node_id,
-    max(invocation_number) as invocation_number
+    selections.node_id,
+    max(selections.invocation_number) as invocation_number
 from selections
-group by node_id
+inner join {{ judge }}.project_nodes
+    on
+        selections.node_id = project_nodes.node_id
+        and selections.relation = project_nodes.relations[1]
+group by selections.node_id
 {% endmacro %}

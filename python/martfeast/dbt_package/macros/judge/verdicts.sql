@@ -28,7 +28,8 @@ ran_tests as (
         test_id,
         status,
         invocation_id,
-        code_checksum
+        code_checksum,
+        variables
     from {{ judge }}.test_results
     where status is not null
 
@@ -39,7 +40,8 @@ ran_tests as (
         test_id,
         status,
         invocation_id,
-        code_checksum
+        code_checksum,
+        null as variables
     from {{ judge }}.unit_test_results
 ),
 
@@ -51,7 +53,8 @@ mart_tests as (
                 'test': test_id,
                 'status': status,
                 'invocation': invocation_id,
-                'code_checksum': code_checksum
+                'code_checksum': code_checksum,
+                'variables': variables
             }
             order by test_id
         ) as tests
@@ -88,7 +91,9 @@ mart_lineage as (
         list(
             {
                 'node': relations.node_id,
-                'code_checksum': relations.built_checksum
+                'code_checksum': relations.built_checksum,
+                'compiled_checksum': relations.compiled_checksum,
+                'variables': relations.variables
             }
             order by relations.node_id
         ) as lineage

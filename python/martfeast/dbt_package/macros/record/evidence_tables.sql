@@ -26,6 +26,10 @@
 
     alter table {{ evidence }}.invocations add column if not exists schema_name varchar;
 
+    alter table {{ evidence }}.invocations add column if not exists selected_relations varchar[];
+
+    alter table {{ evidence }}.invocations add column if not exists variables varchar;
+
     create table if not exists {{ evidence }}.completions (
         invocation_id varchar,
         completed_at timestamp
@@ -49,6 +53,10 @@
     );
 
     alter table {{ evidence }}.results add column if not exists is_window boolean;
+
+    alter table {{ evidence }}.results add column if not exists relations varchar[];
+
+    alter table {{ evidence }}.results add column if not exists compiled_checksum varchar;
 
     create table if not exists {{ evidence }}.source_loads (
         invocation_id varchar,
@@ -91,7 +99,9 @@
         owner varchar,
         is_mart boolean,
         waivers varchar[]
-    )
+    );
+
+    alter table {{ evidence }}.nodes add column if not exists relations varchar[]
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}

@@ -43,10 +43,12 @@
 
 
 {% macro insert_invocation() %}
+  {% set nodes = [] %}
   {% set relations = [] %}
   {% if flags.WHICH != 'test' %}
     {% for node_id in selected_resources if node_id.split('.')[0] in ['model', 'seed', 'snapshot'] %}
-      {% do relations.append(node_id) %}
+      {% do nodes.append(node_id) %}
+      {% do relations.append(graph.nodes[node_id].relation_name or '') %}
     {% endfor %}
   {% endif %}
   {# Rows of part of the data, or of another environment. #}
@@ -65,9 +67,11 @@
         {{ martfeast.literal(flags.FULL_REFRESH is true) }} as is_full_refresh,
         {{ martfeast.literal(target.name) }} as target_name,
         {{ martfeast.literal(dbt_version) }} as dbt_version,
-        {{ martfeast.literal(relations) }} as selected_nodes,
+        {{ martfeast.literal(nodes) }} as selected_nodes,
         {{ martfeast.literal(run_started_at) }} as started_at,
-        {{ martfeast.literal(target.schema) }} as schema_name
+        {{ martfeast.literal(target.schema) }} as schema_name,
+        {{ martfeast.literal(relations) }} as selected_relations,
+        {{ martfeast.literal(tojson(martfeast.given_variables(), sort_keys=true)) }} as variables
     from {{ evidence }}.invocations
     having count(*) filter (where invocations.invocation_id = {{ this_invocation }}) = 0
   {% endset %}
@@ -83,7 +87,11 @@
     {% do martfeast.insert_invocation() %}
     {% set nodes = martfeast.project_nodes() %}
     {% set checksums = {} %}
-    {% for row in nodes %}{% do checksums.update({row[0]: row[4]}) %}{% endfor %}
+    {% set relations = {} %}
+    {% for row in nodes %}
+      {% do checksums.update({row[0]: row[4]}) %}
+      {% do relations.update({row[0]: row[11]}) %}
+    {% endfor %}
     {% set rows = [] %}
     {% for result in results if result.node %}
       {% set node = result.node %}
@@ -106,7 +114,9 @@
         martfeast.moment(timing.started_at) if timing else none,
         martfeast.moment(timing.completed_at) if timing else none,
         result.execution_time,
-        martfeast.is_window(node) if node.resource_type == 'model' else false
+        martfeast.is_window(node) if node.resource_type == 'model' else false,
+        relations.get(node.unique_id),
+        local_md5(node.compiled_code | trim) if node.compiled_code is string else none
       ]) %}
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}
@@ -117,6 +127,38 @@
     {% do martfeast.insert_evidence('nodes', nodes) %}
     {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
   {% endif %}
+{% endmacro %}
+
+
+{#
+  What a node is and what it reads: its own relation, empty for a test, and then those that it reads, the files of
+  sources in files among them. What is ephemeral stands for what it reads.
+#}
+{% macro relations_of(node) %}
+  {% set relations = ['' if node.resource_type == 'test' else (node.relation_name or '')] %}
+  {% for parent_id in node.depends_on.nodes | sort %}
+    {% if parent_id in graph.sources %}
+      {% set source = graph.sources[parent_id] %}
+      {% set places = [source.config.meta, source.meta, source.source_meta] | select('mapping') | list %}
+      {% set files = places | map(attribute='external_location') | select('string') | list %}
+      {% do relations.append(source.relation_name ~ (' ' ~ files[0] if files else '')) %}
+    {% elif parent_id in graph.nodes and graph.nodes[parent_id].config.materialized == 'ephemeral' %}
+      {% do relations.extend(martfeast.relations_of(graph.nodes[parent_id])[1:]) %}
+    {% elif parent_id in graph.nodes %}
+      {% do relations.append(graph.nodes[parent_id].relation_name or '') %}
+    {% endif %}
+  {% endfor %}
+  {{ return(relations) }}
+{% endmacro %}
+
+
+{# The variables that were given on the command line, this package's own left out. #}
+{% macro given_variables() %}
+  {% set given = {} %}
+  {% for name, value in (invocation_args_dict.get('vars') or {}).items() if name not in ['martfeast', 'martfeast_take_over'] %}
+    {% do given.update({name: value}) %}
+  {% endfor %}
+  {{ return(given) }}
 {% endmacro %}
 
 
@@ -150,7 +192,8 @@
       ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
       owners.get(node.config.group),
       feast is not none,
-      waivers
+      waivers,
+      martfeast.relations_of(node)
     ]) %}
   {% endfor %}
   {{ return(rows) }}
