@@ -592,6 +592,74 @@ def test_what_is_recorded_decides(made, criterion, mart, edit, message):
     assert message in said[mart, criterion]
 
 
+SHARE = "test.library.overdue_share_is_a_share"
+KEY_TESTS = {"grain_tested_unique", "keys_not_null"}
+SEES_LESS = (KEY_TESTS, set[str](), {*KEY_TESTS, "tests_passed"}, {"tests_passed"})
+
+
+def configure(**config: object) -> Callable[[Made, list[Json]], None]:
+    def change(_: Made, tests: list[Json]) -> None:
+        for test in tests:
+            test["config"].update(config)
+
+    return change
+
+
+def delete(made: Made, tests: list[Json]) -> None:
+    for test in tests:
+        del made.manifest["nodes"][test["unique_id"]]
+
+
+def rename(made: Made, tests: list[Json]) -> None:
+    delete(made, tests)
+    for test in tests:
+        test["unique_id"] += "_renamed"
+        made.manifest["nodes"][test["unique_id"]] = test
+
+
+def edit_file(made: Made, tests: list[Json]) -> None:
+    for test in tests:
+        test["checksum"] = {"name": "sha256", "checksum": "other"}
+
+
+# What was done to tests: before the build, the criteria of keys and of other tests that are not
+# met; after it, the same.
+BLIND: list[tuple[str, Callable[[Made, list[Json]], None], tuple[set[str], ...]]] = [
+    ("`where`", configure(where="false"), SEES_LESS),
+    ("`limit`", configure(limit=1), SEES_LESS),
+    ("`error_if`", configure(error_if=">5000"), SEES_LESS),
+    ("`fail_calc`", configure(fail_calc="0"), SEES_LESS),
+    ("`severity: warn`", configure(severity="warn"), (KEY_TESTS, set(), KEY_TESTS, set())),
+    ("disabled or deleted", delete, (KEY_TESTS, set(), KEY_TESTS, set())),
+    ("renamed", rename, (set(), set(), {"tests_passed"}, {"tests_passed"})),
+    ("changed", edit_file, (set(), set(), {"tests_passed"}, {"tests_passed"})),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "expected"), BLIND)
+def test_what_becomes_of_a_test_is_in_the_docs(made, what, change, expected):
+    """A line of the table in docs/gate.md: for a test of keys and for another one."""
+    start = copy.deepcopy(made.manifest)
+    found = []
+    for is_late in (False, True):
+        for of_keys in (True, False):
+            made.manifest = copy.deepcopy(start)
+            keys = [*made.tests(ACTIVITY, "unique_grain"), *made.tests(ACTIVITY, "not_null")]
+            tests = keys if of_keys else [made.manifest["nodes"][SHARE]]
+            for column in made.model(ACTIVITY)["columns"].values():
+                column["constraints"] = []  # of the contract, which keep keys too
+            if is_late:
+                made.build_and_replay()
+            change(made, tests)
+            if not is_late:
+                made.build_and_replay()
+            found.append({criterion for mart, criterion in made.judge() if mart == ACTIVITY})
+    assert tuple(found) == expected
+    said = [", ".join(f"`{name}`" for name in sorted(one)) or "nothing" for one in expected]
+    line = f"| {what} | {' | '.join(said)} |"
+    assert line in (Path(__file__).parents[2] / "docs/gate.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("edit", "fix"),
     [

@@ -322,6 +322,16 @@ def test_a_replay_changes_nothing(library):
 # Where the cuts are
 
 
+def test_a_mart_with_a_null_key_is_replayed(library):
+    """Nobody can ask Feast for it; that it is not to be is the criterion keys_not_null."""
+    library.replace_in("models/marts/_marts__models.yml", "[not_null]", "[]")
+    library.replace_in("seeds/member_days.csv", "\n1,", "\n,")
+    assert library.dbt("build").returncode == 0
+    (mart,) = replay(library, "--select", ACTIVITY)["marts"]
+    assert mart["has_passed"]
+    assert mart["compared"] == 14
+
+
 def test_odd_dates_of_one_relation_take_no_cut_from_the_others(library):
     """A row of the year 2262, and checks of another year than all else."""
     library.replace_in("dbt_project.yml", "cuts: 8", "cuts: 16")

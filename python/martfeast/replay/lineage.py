@@ -50,7 +50,6 @@ class Relation:
     timeless: why its rows were always known, if it is declared so.
     date_known_at: where event_time is a date, when in the day it was known, of DATES_KNOWN.
     is_asked_for: whether its SQL has answers of queries that were asked when it was compiled.
-    compiled_checksum: the MD5 of its SQL as dbt compiled it; '' where every build has other SQL.
     called: the Jinja of the macros and ephemeral models that it calls.
     is_microbatch: whether dbt builds it batch by batch.
     file: where it is written, relative to the project.
@@ -68,7 +67,6 @@ class Relation:
     timeless: str
     date_known_at: str
     is_asked_for: bool
-    compiled_checksum: str
     called: str
     is_microbatch: bool
     file: str
@@ -81,12 +79,14 @@ class Lineage:
     databases: what dbt attaches, by what SQL calls it: the SQL that attaches it, read-only.
     settings: of its sessions, as the profile has them.
     refused: why a relation, and so every mart on it, cannot be replayed, by unique_id.
+    compiled: the MD5 of each model's SQL as dbt compiled it; '' where every build has other SQL.
     """
 
     relations: dict[str, Relation]
     databases: dict[str, str]
     settings: dict[str, Any]
     refused: dict[str, Problem]
+    compiled: dict[str, str]
 
     @cached_property
     def namesakes(self) -> set[str]:
@@ -132,6 +132,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         _databases(warehouse["databases"]),
         warehouse["settings"],
         _python_models(graph, found),
+        {name: _compiled_checksum(graph, graph.relation(name)) for name in found},
     )
     _refuse_same_tables(lineage)
     _refuse_unreadable(lineage, warehouse["databases"])
@@ -288,7 +289,6 @@ def _relation(
         timeless=str(_declared(node).get("timeless") or ""),
         date_known_at=_date_known_at(node, artifacts),
         is_asked_for=_asks(graph, node),
-        compiled_checksum=_compiled_checksum(graph, node),
         called=called,
         is_microbatch=node.config.incremental_strategy == "microbatch",
         file=artifacts.file_of_node(node),

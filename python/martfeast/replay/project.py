@@ -164,7 +164,7 @@ def _records(
             compiled={
                 name: checksum
                 for name in sorted(lineage.above(result.unique_id))
-                if (checksum := lineage.relations[name].compiled_checksum)
+                if (checksum := lineage.compiled[name])
             },
             replayed_at=f"{evidence.now:%Y-%m-%d %H:%M:%S}",
             asked=asked,

@@ -312,11 +312,15 @@ def _moved(mart: FeatureMart, path: Path) -> FeatureMart:
 
 
 def _some_keys(scratch: "Scratch", mart: FeatureMart, cut: "Cut") -> "pd.DataFrame":
-    """Return some keys that a published mart has up to a cut, to be asked for as of the cut."""
+    """Return some keys that a published mart has up to a cut, to be asked for as of the cut.
+
+    Feast cannot be asked for a key that is null; that there are none is another criterion.
+    """
     import pandas as pd
 
     keys = ", ".join(map(quoted, mart.entity_columns))
-    known = f"from {parquet_rows(mart.path)} where {quoted(mart.timestamp)} <= $at"
+    whole = " and ".join(f"{quoted(name)} is not null" for name in mart.entity_columns)
+    known = f"from {parquet_rows(mart.path)} where {quoted(mart.timestamp)} <= $at and {whole}"
     sql = f"from (select distinct {keys} {known}) order by hash(row({keys})) limit {KEYS}"
     frame = scratch.connection.execute(sql, {"at": cut.at}).df()
     frame["event_timestamp"] = pd.Timestamp(cut.at, tz=UTC).as_unit("us")

@@ -26,9 +26,9 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
             mart.place,
         )
         return
-    if version.file.damage:
+    if damage := version.file.damage:
         yield Finding(
-            f"{version.path} {version.file.damage}.",
+            f"{version.path} {damage}.",
             "Remove it, then run `dbt build`: it publishes the mart anew.",
             mart.place,
         )

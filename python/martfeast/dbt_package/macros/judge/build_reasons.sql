@@ -1,6 +1,7 @@
 {#
-  The last build of every relation in a mart's lineage succeeded, was whole, ran the present code on
-  the relations that it reads now, by this target, and was not followed by a run that was cut off. The lower a priority, the more telling the reason; a null is no reason.
+  The last build of every relation in a mart's lineage succeeded, was whole, ran the present code on the
+  relations that it reads now, by this target, and was not followed by a run that was cut off. The lower a priority,
+  the more telling the reason; a null is no reason.
 #}
 {% macro judge_build_reasons() %}
 {% set judge = martfeast.judge_schema() %}

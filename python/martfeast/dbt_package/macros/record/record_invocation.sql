@@ -132,9 +132,10 @@
 
 {#
   What a node is and what it reads: its own relation, empty for a test, and then those that it reads, the files of
-  sources in files among them. What is ephemeral stands for what it reads.
+  sources in files among them. What is ephemeral stands for what it reads; many nodes may read it, and `known` keeps
+  what was found for it, from one node to the next.
 #}
-{% macro relations_of(node) %}
+{% macro relations_of(node, known) %}
   {% set relations = ['' if node.resource_type == 'test' else (node.relation_name or '')] %}
   {% for parent_id in node.depends_on.nodes | sort %}
     {% if parent_id in graph.sources %}
@@ -143,7 +144,10 @@
       {% set files = places | map(attribute='external_location') | select('string') | list %}
       {% do relations.append(source.relation_name ~ (' ' ~ files[0] if files else '')) %}
     {% elif parent_id in graph.nodes and graph.nodes[parent_id].config.materialized == 'ephemeral' %}
-      {% do relations.extend(martfeast.relations_of(graph.nodes[parent_id])[1:]) %}
+      {% if parent_id not in known %}
+        {% do known.update({parent_id: martfeast.relations_of(graph.nodes[parent_id], known)[1:]}) %}
+      {% endif %}
+      {% do relations.extend(known[parent_id]) %}
     {% elif parent_id in graph.nodes %}
       {% do relations.append(graph.nodes[parent_id].relation_name or '') %}
     {% endif %}
@@ -193,7 +197,7 @@
       owners.get(node.config.group),
       feast is not none,
       waivers,
-      martfeast.relations_of(node)
+      martfeast.relations_of(node, known)
     ]) %}
   {% endfor %}
   {{ return(rows) }}
