@@ -164,7 +164,7 @@ def write_project(folder: Path, marts: int, features: int, rows: int) -> None:
         "models/sales.sql": "select\n    i as customer_id,\n"
         "    timestamp '2026-02-01' + to_hours(cast(i as int)) as predicted_at,\n"
         "    i % 3 = 0 as has_bought,\n"
-        "    timestamp '2026-03-01' + to_hours(cast(i as int)) as label_known_at,\n"
+        "    timestamp '2026-02-01' + to_hours(cast(i as int) + 1) as label_known_at,\n"
         f"    'shop_' || i % 2 as shop\nfrom range({rows}) as sold (i)\n",
         "models/stage_00.sql": f"select i as customer_id\nfrom range({rows}) as customers (i)\n",
     }

@@ -13,7 +13,7 @@ from martfeast.files import replaced
 
 DOUBLES = ("DOUBLE", "FLOAT")
 # A statement over columns takes longer than in proportion, the more there are.
-COLUMNS_AT_ONCE = 50
+COLUMNS_AT_ONCE = 100
 
 
 def connect_in_utc() -> duckdb.DuckDBPyConnection:
