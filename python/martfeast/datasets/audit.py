@@ -287,7 +287,7 @@ def measure_split(
     connection: duckdb.DuckDBPyConnection, dataset: str, exposure: Exposure
 ) -> SplitDrift | None:
     """Return how features drift from the train rows to the test rows; None without both."""
-    parts = [f"(from {dataset} where split = '{part}')" for part in ("train", "test")]
+    parts = [f"{dataset} where split = '{part}'" for part in ("train", "test")]
     rows = [connection.execute(f"select count(*) from {part}").fetchall()[0][0] for part in parts]
     if not all(rows):
         return None

@@ -75,7 +75,7 @@ def measure_drift(
 
     Args:
         connection: a DuckDB.
-        before: SQL of a relation with rows.
+        before: SQL of a relation with rows, as it stands after FROM; a WHERE may follow it.
         after: SQL of another.
         names: columns of both.
 
