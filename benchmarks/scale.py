@@ -29,7 +29,7 @@ COLUMNS = {
     "`martfeast status`": ("martfeast", "status"),
     "`feast apply`": APPLY,
     "`martfeast dataset`": (*DATASET, "2026-02-02"),
-    "its next version": (*DATASET, "2026-02-02T12:00"),
+    "its next version": (*DATASET, "2026-02-02T12:00:00"),
 }
 REPEATED = 3
 
