@@ -108,9 +108,7 @@ def _in_rows(
     ).fetchall()
     yield from (f"{n:,} rows are {word}" for n, word in ((added, "new"), (gone, "gone")) if n)
     for group in in_groups(names):
-        counts = [
-            f"count_if(a.{quoted(name)} is distinct from b.{quoted(name)})" for name in group
-        ]
+        counts = [f"count_if(a.{quoted(name)} is distinct from b.{quoted(name)})" for name in group]
         (changed,) = connection.execute(
             f"select {', '.join(counts)} from {new} as a join {old} as b on {on}"
         ).fetchall()

@@ -94,7 +94,9 @@ def measure_drift(
                 for number, name in enumerate(group)
             ]
             selects.append(f"select {is_after} as is_after{''.join(values)} from {rows}")
-        connection.execute(f"create or replace temp table drifting as {' union all '.join(selects)}")
+        connection.execute(
+            f"create or replace temp table drifting as {' union all '.join(selects)}"
+        )
         found += [
             _measure_column(connection, name, f"(select is_after, v{number} as v from drifting)")
             for number, name in enumerate(group)
