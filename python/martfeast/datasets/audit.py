@@ -264,7 +264,7 @@ def count_infinite(
     connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
 ) -> dict[str, int]:
     """Return in how many rows of a dataset each column is infinite, of those that are in some."""
-    found = {}
+    found: dict[str, int] = {}
     for names in in_groups(name for name, type_ in types.items() if type_ in DOUBLES):
         counts = ", ".join(f"count_if(isinf({quoted(name)}))" for name in names)
         (row,) = connection.execute(f"select {counts} from {dataset}").fetchall()

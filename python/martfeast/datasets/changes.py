@@ -48,7 +48,7 @@ def find_changes(
     ]
     rows, old_rows = parquet_rows(data), parquet_rows(path / DATA)
     shared = [name for name in keys if name in types]
-    found += _in_rows(connection, old_rows, rows, shared, same)
+    found += changes_in_rows(connection, old_rows, rows, shared, same)
     found += [
         f"{drift.column} is distributed otherwise: index {drift.psi:.2f} ({drift.reading})"
         for drift in sorted(
@@ -97,9 +97,14 @@ def _in_columns(old: list[ColumnFacts], new: list[ColumnFacts]) -> Iterator[str]
             yield f"column {name} was {old_types[name]} and is {type_}"
 
 
-def _in_rows(
+def changes_in_rows(
     connection: duckdb.DuckDBPyConnection, old: str, new: str, keys: list[str], names: list[str]
 ) -> Iterator[str]:
+    """Yield how many rows are new, are gone, and have changed in some of the columns, as words.
+
+    old, new: SQL of two relations. keys: the columns by which rows are the same in both. names: the
+    columns to compare.
+    """
     on = " and ".join(f"a.{quoted(name)} is not distinct from b.{quoted(name)}" for name in keys)
     ((added, gone),) = connection.execute(
         "select count_if(b.is_there is null), count_if(a.is_there is null)"

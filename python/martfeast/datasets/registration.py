@@ -29,7 +29,7 @@ def registry_state(
     fix = "Run `feast apply`, so that labels and features are of one build."
     try:
         # Read once, and not for each view: they are all of one moment then.
-        store.refresh_registry()
+        store.refresh_registry()  # type: ignore[no-untyped-call]
         service = store.get_feature_service(exposure.name, allow_cache=True)
         views = [
             store.get_feature_view(name, allow_registry_cache=True)

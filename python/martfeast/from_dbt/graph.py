@@ -142,7 +142,8 @@ class Graph:
     def _tests_by_relation(self) -> Mapping[str, Sequence[Test | UnitTest]]:
         """The data tests and unit tests of each relation; by it, as every mart asks for its own."""
         found: dict[str, list[Test | UnitTest]] = {}
-        for test in (*self.tests.values(), *self.unit_tests.values()):
+        tests: list[Test | UnitTest] = [*self.tests.values(), *self.unit_tests.values()]
+        for test in tests:
             for name in test.tested:
                 found.setdefault(name, []).append(test)
         return found
