@@ -135,6 +135,10 @@ measure-replay: $(STAMPS)/built ## Measure replays into benchmarks/replay.md
 measure-dataset: install ## Measure datasets of up to ten million rows into benchmarks/dataset.md
 	@$(BIN)/python benchmarks/dataset.py
 
+.PHONY: measure-scale
+measure-scale: install ## Measure up to 200 marts and 2,000 features into benchmarks/scale.md
+	@$(BIN)/python benchmarks/scale.py
+
 .PHONY: lock
 lock: install ## Resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

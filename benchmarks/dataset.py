@@ -24,9 +24,10 @@ COMMAND = ("martfeast", "dataset", "purchases", "--test-from", "2025-10-01")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost: seconds, and the peak of its memory in MiB."""
+    """What a command cost: seconds, those of processors, and the peak of its memory in MiB."""
 
     seconds: float
+    processor_seconds: float
     peak_mib: float
 
 
@@ -42,7 +43,7 @@ def run(project: Path, *command: str) -> Cost:
         if status != 0:
             said.seek(0)
             raise SystemExit(f"{' '.join(command)} failed:\n{said.read().decode()}")
-    return Cost(seconds, used.ru_maxrss / 1024)
+    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def measure(visit_count: int) -> str:

@@ -139,10 +139,14 @@ class SafeFileRegistryStore(FileRegistryStore):
         if command == "teardown":
             self._require_alone(config.project)
         online = online_path(config)
+        infra = registry.infra.infra_objects
+        # Most tables are in one file, and Feast reads the registry for each view that it looks up.
+        paths = {one.sqlite_table.path for one in infra if one.HasField("sqlite_table")}
+        served = {path for path in paths if online is not None and _leads_to(path, online)}
         tables = []
-        for one in registry.infra.infra_objects:
+        for one in infra:
             if one.HasField("sqlite_table"):
-                if online is None or not _leads_to(one.sqlite_table.path, online):
+                if one.sqlite_table.path not in served:
                     continue
                 # Feast drops the table when the same file has another name, as by a symlink.
                 one.sqlite_table.path = online

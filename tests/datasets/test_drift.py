@@ -13,6 +13,7 @@ from martfeast.datasets.audit import (
     measure_groups,
     measure_label,
 )
+from martfeast.datasets.changes import changes_in_rows
 from martfeast.datasets.drift import (
     measure_drift,
     reading,
@@ -162,3 +163,37 @@ def test_labels_that_are_infinite_or_huge_have_a_base_rate_of_the_finite_ones():
         (group,) = measure_groups(connection, mart, rows, rows)
     assert (audit.labelled, audit.base_rate, audit.is_share) == (75, 1.35e308, False)
     assert {level.level: level.base_rate for level in group.levels} == {"0": 1.7e308, "1": 1e308}
+
+
+class Counting:
+    """A DuckDB that keeps what it is asked."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self.asked: list[str] = []
+
+    def execute(self, sql: str, *parameters):
+        self.asked.append(sql)
+        return self.connection.execute(sql, *parameters)
+
+
+def test_twice_the_columns_take_twice_as_much():
+    """No statement widens with the relation, and few read of it: either costs its square."""
+    asked = {}
+    for count in (110, 220):
+        names = [f"feature_{number:03}" for number in range(count)]
+        values = ", ".join(f"i + {number}.5::double as {name}" for number, name in enumerate(names))
+        with duckdb.connect() as plain:
+            plain.execute(f"create table wide as select i as key, {values} from range(60) t (i)")
+            connection: Any = Counting(plain)
+            types = dict.fromkeys(names, "DOUBLE")
+            assert len(measure_columns(connection, "wide", types)) == count
+            assert count_infinite(connection, "wide", types) == {}
+            halves = ("wide where key < 30", "wide where key >= 30")
+            assert len(measure_drift(connection, *halves, names)) == count
+            assert list(changes_in_rows(connection, "wide", "wide", ["key"], names)) == []
+        asked[count] = connection.asked
+    few, many = asked.values()
+    assert max(map(len, many)) == max(map(len, few))
+    assert len(many) < 2 * len(few)
+    assert sum("wide" in sql for sql in many) < 220 / 10

@@ -11,6 +11,8 @@ from pyarrow import parquet
 
 ACTIVITY, TITLES, LABELS = "member_activity_daily", "title_availability", "loan_labels"
 MARTS_YAML = "models/marts/_marts__models.yml"
+# Statements about a mart that has a new version: to measure its rows, and to write them.
+PER_WRITTEN = 6
 
 
 def test_a_first_release(built_library):
@@ -78,6 +80,34 @@ def test_what_did_not_change_is_not_copied_again(library):
     assert {n for n, version in library.versions().items() if version != versions[n]} == {TITLES}
     old = library.published / f"marts/library.{TITLES}/{versions[TITLES]}.parquet"
     assert old.read_bytes() == before[str(old.relative_to(library.published))]
+
+
+def hook_statements(library, *arguments: str) -> list[str]:
+    """What dbt's hooks send to DuckDB in one run."""
+    log = library.path / "logs/dbt.log"
+    log.unlink()
+    library.said(*arguments)
+    return re.findall(r"On master: (/\*.*?)\n\S*[\d:.]+ \[debug\]", log.read_text(), re.DOTALL)
+
+
+def test_hooks_ask_of_many_marts_at_once(library):
+    """How many statements they send depends on the marts that a run builds, and on no others."""
+    one_mart = ["build", "--select", TITLES]
+    few = len(hook_statements(library, *one_mart))
+    yaml = (library.path / MARTS_YAML).read_text()
+    entry = yaml.split(f"  - name: {TITLES}\n")[1].split("  - name: loan_labels\n")[0]
+    sql = (library.path / f"models/marts/{TITLES}.sql").read_text()
+    copies = [f"copy_{number}" for number in range(6)]
+    entries = [f"  - name: {name}\n{entry.rstrip()}\n\n" for name in copies]
+    for name in copies:
+        (library.path / f"models/marts/{name}.sql").write_text(sql)
+    (library.path / MARTS_YAML).write_text(
+        yaml.replace("models:\n", f"models:\n{''.join(entries)}", 1)
+    )
+    written = hook_statements(library, "build", "--select", *copies)
+    assert set(copies) < set(library.versions())
+    assert len(written) - few <= PER_WRITTEN * len(copies)
+    assert len(hook_statements(library, *one_mart)) == few
 
 
 def test_a_failed_test_holds_back_what_it_is_about_and_nothing_else(library):

@@ -18,7 +18,7 @@ from martfeast.datasets.record import (
     SplitDrift,
 )
 from martfeast.declaration.declared import ASKED_AT, Exposure, LabelMart
-from martfeast.engines.duckdb import quoted, scale_of, without_nan
+from martfeast.engines.duckdb import DOUBLES, in_groups, quoted, scale_of, without_nan
 from martfeast.extras import extra
 
 with extra("datasets"):
@@ -28,6 +28,7 @@ with extra("datasets"):
 SMALL_LEVEL = 100
 MOST_LEVELS = 20
 RESAMPLES = 500
+NUMBERS = ("BIGINT", "INTEGER", *DOUBLES)
 # Of a level: its name; rows and labels of the population; rows, finite labels and their sum in the
 # dataset, and whether its labels are all 0 or 1.
 Counts = tuple[str, int, int, int, int, float, bool]
@@ -213,34 +214,40 @@ def measure_columns(
     They are the fields of ColumnFacts that are measured. NaN is missing. Numbers that are infinite
     are left out of least, mean and greatest.
     """
-    parts = []
-    for name, type_ in types.items():
-        column = without_nan(quoted(name), type_)
-        finite = f" filter (isfinite({column}))" if type_ in ("DOUBLE", "FLOAT") else ""
-        is_number = type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT")
-        average = f"avg({column}){finite}" if is_number else "null"
-        least, greatest = (f"{end}({column}){finite}" for end in ("min", "max"))
-        if type_.endswith("[]"):
-            least, greatest = "null", "null"
-        parts.append(
-            f"[1 - count({column}) / count(*), {average},"
-            f" least(approx_count_distinct({column}), count({column}))],"
-            f" [cast({least} as varchar), cast({greatest} as varchar)]"
-        )
-    (row,) = connection.execute(f"select {', '.join(parts)} from {dataset}").fetchall()
     measured = {}
-    for number, (name, type_) in enumerate(types.items()):
-        (missing, mean, distinct), (least, greatest) = row[2 * number : 2 * number + 2]
-        if mean is not None and not math.isfinite(mean):
-            mean = _scaled_mean(connection, dataset, without_nan(quoted(name), type_))
-        as_number = float if type_ in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT") else str
-        measured[name] = {
-            "missing_share": _rounded(missing),
-            "minimum": least and as_number(least),
-            "mean": _rounded(mean),
-            "maximum": greatest and as_number(greatest),
-            "distinct": int(distinct),
-        }
+    for names in in_groups(types):
+        values, finite, parts = [], [], []
+        for number, name in enumerate(names):
+            type_, value, usable = types[name], f"v{number}", f"x{number}"
+            values.append(f"{without_nan(quoted(name), type_)} as {value}")
+            # Not a filter of each aggregate: DuckDB compares what is repeated with all the rest.
+            is_finite = f"isfinite({value})" if type_ in DOUBLES else "true"
+            finite.append(f"{value}, case when {is_finite} then {value} end as {usable}")
+            average = f"avg({usable})" if type_ in NUMBERS else "null"
+            least, greatest = f"min({usable})", f"max({usable})"
+            if type_.endswith("[]"):
+                least, greatest = "null", "null"
+            parts.append(
+                f"[1 - count({value}) / count(*), {average},"
+                f" least(approx_count_distinct({value}), count({value}))],"
+                f" [cast({least} as varchar), cast({greatest} as varchar)]"
+            )
+        (row,) = connection.execute(
+            f"select {', '.join(parts)} from"
+            f" (select {', '.join(finite)} from (select {', '.join(values)} from {dataset}))"
+        ).fetchall()
+        for number, name in enumerate(names):
+            (missing, mean, distinct), (least, greatest) = row[2 * number : 2 * number + 2]
+            if mean is not None and not math.isfinite(mean):
+                mean = _scaled_mean(connection, dataset, without_nan(quoted(name), types[name]))
+            as_number = float if types[name] in NUMBERS else str
+            measured[name] = {
+                "missing_share": _rounded(missing),
+                "minimum": least and as_number(least),
+                "mean": _rounded(mean),
+                "maximum": greatest and as_number(greatest),
+                "distinct": int(distinct),
+            }
     return measured
 
 
@@ -257,12 +264,12 @@ def count_infinite(
     connection: duckdb.DuckDBPyConnection, dataset: str, types: dict[str, str]
 ) -> dict[str, int]:
     """Return in how many rows of a dataset each column is infinite, of those that are in some."""
-    names = [name for name, type_ in types.items() if type_ in ("DOUBLE", "FLOAT")]
-    if not names:
-        return {}
-    counts = ", ".join(f"count(*) filter (isinf({quoted(name)}))" for name in names)
-    (row,) = connection.execute(f"select {counts} from {dataset}").fetchall()
-    return {name: count for name, count in zip(names, row, strict=True) if count}
+    found: dict[str, int] = {}
+    for names in in_groups(name for name, type_ in types.items() if type_ in DOUBLES):
+        counts = ", ".join(f"count_if(isinf({quoted(name)}))" for name in names)
+        (row,) = connection.execute(f"select {counts} from {dataset}").fetchall()
+        found |= {name: count for name, count in zip(names, row, strict=True) if count}
+    return found
 
 
 def count_split(
@@ -280,7 +287,7 @@ def measure_split(
     connection: duckdb.DuckDBPyConnection, dataset: str, exposure: Exposure
 ) -> SplitDrift | None:
     """Return how features drift from the train rows to the test rows; None without both."""
-    parts = [f"(from {dataset} where split = '{part}')" for part in ("train", "test")]
+    parts = [f"{dataset} where split = '{part}'" for part in ("train", "test")]
     rows = [connection.execute(f"select count(*) from {part}").fetchall()[0][0] for part in parts]
     if not all(rows):
         return None

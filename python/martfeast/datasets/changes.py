@@ -10,7 +10,7 @@ from martfeast.datasets.drift import measure_drift
 from martfeast.datasets.folder import DATA
 from martfeast.datasets.record import ColumnFacts, DatasetRecord, Inputs
 from martfeast.declaration.declared import LOOK
-from martfeast.engines.duckdb import parquet_rows, quoted
+from martfeast.engines.duckdb import in_groups, parquet_rows, quoted
 
 # Told of mart by mart, or in other words.
 _TOLD_OTHERWISE = ("marts", "registry", "features", "about")
@@ -48,7 +48,7 @@ def find_changes(
     ]
     rows, old_rows = parquet_rows(data), parquet_rows(path / DATA)
     shared = [name for name in keys if name in types]
-    found += _in_rows(connection, old_rows, rows, shared, same)
+    found += changes_in_rows(connection, old_rows, rows, shared, same)
     found += [
         f"{drift.column} is distributed otherwise: index {drift.psi:.2f} ({drift.reading})"
         for drift in sorted(
@@ -97,24 +97,29 @@ def _in_columns(old: list[ColumnFacts], new: list[ColumnFacts]) -> Iterator[str]
             yield f"column {name} was {old_types[name]} and is {type_}"
 
 
-def _in_rows(
+def changes_in_rows(
     connection: duckdb.DuckDBPyConnection, old: str, new: str, keys: list[str], names: list[str]
 ) -> Iterator[str]:
+    """Yield how many rows are new, are gone, and have changed in some of the columns, as words.
+
+    old, new: SQL of two relations. keys: the columns by which rows are the same in both. names: the
+    columns to compare.
+    """
     on = " and ".join(f"a.{quoted(name)} is not distinct from b.{quoted(name)}" for name in keys)
-    counts = [
-        f", count(*) filter (a.{quoted(name)} is distinct from b.{quoted(name)}"
-        " and a.is_there and b.is_there)"
-        for name in names
-    ]
-    added, gone, *changed = connection.execute(
-        "select count(*) filter (b.is_there is null), count(*) filter (a.is_there is null)"
-        f"{''.join(counts)} from (select *, true as is_there from {new}) as a"
+    ((added, gone),) = connection.execute(
+        "select count_if(b.is_there is null), count_if(a.is_there is null)"
+        f" from (select *, true as is_there from {new}) as a"
         f" full join (select *, true as is_there from {old}) as b on {on}"
-    ).fetchall()[0]
+    ).fetchall()
     yield from (f"{n:,} rows are {word}" for n, word in ((added, "new"), (gone, "gone")) if n)
-    for name, n in zip(names, changed, strict=True):
-        if n:
-            yield f"{name} has changed in {n:,} rows"
+    for group in in_groups(names):
+        counts = [f"count_if(a.{quoted(name)} is distinct from b.{quoted(name)})" for name in group]
+        (changed,) = connection.execute(
+            f"select {', '.join(counts)} from {new} as a join {old} as b on {on}"
+        ).fetchall()
+        for name, n in zip(group, changed, strict=True):
+            if n:
+                yield f"{name} has changed in {n:,} rows"
 
 
 def _shown(value: Any) -> str:

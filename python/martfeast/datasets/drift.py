@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import duckdb
 
 from martfeast.declaration.declared import DIFFERENT, LOOK
-from martfeast.engines.duckdb import quoted, scale_of, without_nan
+from martfeast.engines.duckdb import COLUMNS_AT_ONCE, in_groups, quoted, scale_of, without_nan
 
 BINS, LEVELS = 10, 20
+VALUES_AT_ONCE = 20_000_000
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT")
 
 
@@ -74,21 +75,32 @@ def measure_drift(
 
     Args:
         connection: a DuckDB.
-        before: SQL of a relation with rows.
+        before: SQL of a relation with rows, as it stands after FROM; a WHERE may follow it.
         after: SQL of another.
         names: columns of both.
 
     """
     found = []
     sides = [(before, _types(connection, before)), (after, _types(connection, after))]
-    for name in names:
-        values = [
-            f"select {place} as is_after, {without_nan(quoted(name), types[name])} as v from {rows}"
-            for place, (rows, types) in zip(("false", "true"), sides, strict=True)
+    counts = ", ".join(f"(select count(*) from {rows})" for rows, _ in sides)
+    row_count = sum(connection.execute(f"select {counts}").fetchall()[0])
+    # Not a statement for each column, which would read about all columns of a wide file; and few
+    # at a time of many rows: the relations may be larger than memory.
+    for group in in_groups(names, max(1, min(COLUMNS_AT_ONCE, VALUES_AT_ONCE // row_count))):
+        selects = []
+        for is_after, (rows, types) in zip(("false", "true"), sides, strict=True):
+            values = [
+                f", {without_nan(quoted(name), types[name])} as v{number}"
+                for number, name in enumerate(group)
+            ]
+            selects.append(f"select {is_after} as is_after{''.join(values)} from {rows}")
+        connection.execute(
+            f"create or replace temp table drifting as {' union all '.join(selects)}"
+        )
+        found += [
+            _measure_column(connection, name, f"(select is_after, v{number} as v from drifting)")
+            for number, name in enumerate(group)
         ]
-        # One column at a time is materialized: the relations may be wide and larger than memory.
-        connection.execute(f"create or replace temp table drifting as {' union all '.join(values)}")
-        found.append(_measure_column(connection, name))
     connection.execute("drop table if exists drifting")
     return found
 
@@ -98,17 +110,17 @@ def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, st
     return {str(row[0]): str(row[1]) for row in described}
 
 
-def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
+def _measure_column(connection: duckdb.DuckDBPyConnection, name: str, drifting: str) -> Drift:
     run = connection.execute
     ((type_, distinct),) = run(
-        "select any_value(typeof(v)), approx_count_distinct(v) from drifting"
+        f"select any_value(typeof(v)), approx_count_distinct(v) from {drifting}"
     ).fetchall()
     is_number = type_.startswith(NUMBERS) and not type_.endswith("[]")
     value = "v" if is_number or type_.startswith("TIMESTAMP") else "cast(v as varchar)"
     if value == "v" and distinct > LEVELS:
         shares = [number / BINS for number in range(1, BINS)]
         ((edges,),) = run(
-            f"select list_distinct(quantile_disc(v, {shares})) from drifting where not is_after"
+            f"select list_distinct(quantile_disc(v, {shares})) from {drifting} where not is_after"
         ).fetchall()
         edges = sorted(edges or [])
         steps = ["cast(v > ? as integer)" for _ in edges] or ["0"]
@@ -117,7 +129,7 @@ def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
         levels = [
             row[0]
             for row in run(
-                f"select {value} from drifting where v is not null and not is_after"
+                f"select {value} from {drifting} where v is not null and not is_after"
                 f" group by 1 order by count(*) desc, 1 limit {LEVELS}"
             ).fetchall()
         ]
@@ -125,14 +137,14 @@ def _measure_column(connection: duckdb.DuckDBPyConnection, name: str) -> Drift:
         parameters = [levels]
     counts = run(
         f"select {bins} as bin, count(*) filter (not is_after), count(*) filter (is_after)"
-        " from drifting group by bin order by bin",
+        f" from {drifting} group by bin order by bin",
         parameters,
     ).fetchall()
     number = "cast(v as double)" if is_number else "cast(null as double)"
-    scale = scale_of(connection, "drifting", number) if type_ == "DOUBLE" else 1.0
+    scale = scale_of(connection, drifting, number) if type_ == "DOUBLE" else 1.0
     mean = ", ".join(f"{what}(x / {scale}) filter (isfinite(x))" for what in ("avg", "var_pop"))
     rows = run(
-        f"select count(*), count(v), {mean} from (select *, {number} as x from drifting)"
+        f"select count(*), count(v), {mean} from (select *, {number} as x from {drifting})"
         " group by is_after order by is_after"
     ).fetchall()
     (rows_1, known_1, mean_1, variance_1), (rows_2, known_2, mean_2, variance_2) = rows

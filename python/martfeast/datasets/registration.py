@@ -28,8 +28,13 @@ def registry_state(
 
     fix = "Run `feast apply`, so that labels and features are of one build."
     try:
-        service = store.get_feature_service(exposure.name)
-        views = [store.get_feature_view(name) for name in exposure.features_by_mart]
+        # Read once, and not for each view: they are all of one moment then.
+        store.refresh_registry()  # type: ignore[no-untyped-call]
+        service = store.get_feature_service(exposure.name, allow_cache=True)
+        views = [
+            store.get_feature_view(name, allow_registry_cache=True)
+            for name in exposure.features_by_mart
+        ]
     except FeastObjectNotFoundException as error:
         raise refusal(exposure.name, "not-applied", f"{error}.", fix) from None
     for view in views:

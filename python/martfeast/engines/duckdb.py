@@ -2,12 +2,18 @@
 
 import math
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 
 from martfeast.files import replaced
+
+DOUBLES = ("DOUBLE", "FLOAT")
+# A statement over columns takes longer than in proportion, the more there are.
+COLUMNS_AT_ONCE = 100
 
 
 def connect_in_utc() -> duckdb.DuckDBPyConnection:
@@ -29,7 +35,14 @@ def literal(text: str) -> str:
 
 def without_nan(column: str, type_: str) -> str:
     """Return a column, given as SQL with its type, whose NaN is null: a value that is missing."""
-    return f"nullif({column}, 'nan')" if type_ in ("DOUBLE", "FLOAT") else column
+    return f"nullif({column}, 'nan')" if type_ in DOUBLES else column
+
+
+def in_groups(names: Iterable[str], size: int = COLUMNS_AT_ONCE) -> Iterator[list[str]]:
+    """Yield columns in groups of as many as a statement is to have, the last with the rest."""
+    left = iter(names)
+    while group := list(islice(left, size)):
+        yield group
 
 
 def scale_of(connection: duckdb.DuckDBPyConnection, relation: str, number: str) -> float:

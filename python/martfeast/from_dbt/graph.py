@@ -125,17 +125,28 @@ class Graph:
 
     def tests_of(self, lineage: Iterable[str]) -> Iterator[Test | UnitTest]:
         """Yield the data tests and unit tests of any relation of a lineage."""
-        names = set(lineage)
-        tests: list[Test | UnitTest] = [*self.tests.values(), *self.unit_tests.values()]
-        for test in tests:
-            if not names.isdisjoint(test.tested):
-                yield test
+        found = {
+            test.unique_id: test
+            for name in lineage
+            for test in self._tests_by_relation.get(name, ())
+        }
+        yield from found.values()
 
     def generic_tests_on(self, unique_id: str) -> Iterator[Test]:
         """Yield the generic tests that are attached to a relation."""
-        for test in self.tests.values():
-            if test.generic and test.attached_node == unique_id:
+        for test in self._tests_by_relation.get(unique_id, ()):
+            if isinstance(test, Test) and test.generic and test.attached_node == unique_id:
                 yield test
+
+    @cached_property
+    def _tests_by_relation(self) -> Mapping[str, Sequence[Test | UnitTest]]:
+        """The data tests and unit tests of each relation; by it, as every mart asks for its own."""
+        found: dict[str, list[Test | UnitTest]] = {}
+        tests: list[Test | UnitTest] = [*self.tests.values(), *self.unit_tests.values()]
+        for test in tests:
+            for name in test.tested:
+                found.setdefault(name, []).append(test)
+        return found
 
     def owner_of(self, group: str | None) -> str:
         """Return who owns a group; '' if nobody does."""

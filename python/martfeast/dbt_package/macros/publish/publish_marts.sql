@@ -51,7 +51,7 @@
 
 {# folder: where to publish. shown: the same as the project's variable has it, for messages. #}
 {% macro publish_from_duckdb(folder, shown) %}
-  {% do martfeast.make_folder(folder) %}
+  {% do martfeast.make_folder('', folder) %}
   {# DuckDB locks an attached file until it is detached or the process ends: `feast apply` waits for that. #}
   {% set sql %}
     attach {{ martfeast.literal(folder ~ '/publishing.duckdb') }} as martfeast_publishing
@@ -92,13 +92,18 @@
 
 {# The next release, one row per mart of the project: its evidence, with the version that holds from now on. #}
 {% macro draft_release() %}
+  {% set tolerances = {} %}
+  {% for mart in graph.nodes.values() if mart.resource_type == 'model' %}
+    {% set share = martfeast.restatement_tolerance(mart) %}
+    {% if share %}{% do tolerances.update({mart.unique_id: share}) %}{% endif %}
+  {% endfor %}
   {% set sql %}
     create or replace temp table martfeast_release as
     with tolerances as (
-        {% for mart in graph.nodes.values() if martfeast.feast_meta(mart) and mart.resource_type == 'model' %}
+        {% for mart_id, share in tolerances.items() %}
         select
-            {{ martfeast.literal(mart.unique_id) }} as mart_id,
-            {{ martfeast.restatement_tolerance(mart) }} as tolerance_share
+            {{ martfeast.literal(mart_id) }} as mart_id,
+            {{ share }} as tolerance_share
         {% if not loop.last %}
         union all
         {% endif %}

@@ -249,7 +249,8 @@
   {% set sql %}
     select
         mart_id,
-        path
+        path,
+        parse_dirpath(path) in (select parse_dirpath(martfeast_intact.path) from martfeast_intact) as has_folder
     from martfeast_measured
     where is_copied
     order by mart_id
@@ -260,7 +261,8 @@
       'martfeast: writing ' ~ copies | length ~ (' version' if copies | length == 1 else ' versions') ~ ' to ' ~ shown
       ~ '; if that fails, the last release stays: mend the cause, then run dbt build', info=true
     ) %}
-    {% do martfeast.make_folder(folder ~ '/releases') %}
+    {% do martfeast.make_folder(folder, 'releases') %}
+    {% do martfeast.make_folder(folder, 'marts') %}
     {% set pending %}
       select
           {{ martfeast.literal(invocation_id) }} as invocation_id,
@@ -271,7 +273,9 @@
     {% do martfeast.write_json(pending, folder ~ '/pending.json') %}
     {% for copy in copies %}
       {% set mart = graph.nodes[copy['mart_id']] %}
-      {% do martfeast.make_folder(folder ~ '/marts/' ~ martfeast.mart_folder(mart)) %}
+      {% if not copy['has_folder'] %}
+        {% do martfeast.make_folder(folder ~ '/marts', martfeast.mart_folder(mart)) %}
+      {% endif %}
       {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) %}
     {% endfor %}
     {% do martfeast.note_written(folder) %}
@@ -329,7 +333,7 @@
     from martfeast_release
   {% endset %}
   {% if is_new %}
-    {% do martfeast.make_folder(folder ~ '/releases') %}
+    {% do martfeast.make_folder(folder, 'releases') %}
     {% do martfeast.write_record(release, folder ~ '/releases/' ~ '%06d' % number ~ '.json') %}
   {% endif %}
   {% do martfeast.write_record(release, folder ~ '/current.json') %}
@@ -375,11 +379,12 @@
 
 
 {#
-  Make a folder and its parents where they are missing. DuckDB has no statement for that, but a partitioned
-  COPY makes its folder, one level at a time, and a COPY of no rows leaves nothing in it.
+  Make a folder and those between it and one that is there, where they are missing. DuckDB has no statement for
+  that, but a partitioned COPY makes its folder, one level at a time, and a COPY of no rows leaves nothing in it.
 #}
-{% macro make_folder(folder) %}
+{% macro make_folder(there, folder) %}
   {% set levels = folder.split('/') %}
+  {% set start = there ~ '/' if there else '' %}
   {% for depth in range(1, levels | length + 1) if levels[depth - 1] %}
     {% set sql %}
       copy (
@@ -387,7 +392,7 @@
               1 as a,
               2 as b
           where false
-      ) to {{ martfeast.literal(levels[:depth] | join('/')) }} (format parquet, partition_by (a), append)
+      ) to {{ martfeast.literal(start ~ levels[:depth] | join('/')) }} (format parquet, partition_by (a), append)
     {% endset %}
     {% do run_query(sql) %}
   {% endfor %}

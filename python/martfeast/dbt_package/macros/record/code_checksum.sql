@@ -1,9 +1,10 @@
 {#
   The MD5 of what a node runs: its file and materialization, for a test its settings and arguments, the macros it
   calls (dbt's own left out), and the ephemeral models that are part of it. The Python package computes the
-  same from the manifest: change both together.
+  same from the manifest: change both together. Most nodes share their macros with many others: `known` keeps
+  what was found for these, from one node to the next.
 #}
-{% macro code_checksum(node) %}
+{% macro code_checksum(node, known) %}
   {% set parts = [node.checksum.checksum or '', node.config.materialized] %}
   {% if node.resource_type == 'test' %}
     {% for key in ['severity', 'where', 'limit', 'warn_if', 'error_if', 'fail_calc'] %}
@@ -11,15 +12,24 @@
     {% endfor %}
     {% do parts.append(tojson((node.test_metadata or {}).get('kwargs', {}), sort_keys=true)) %}
   {% endif %}
-  {% set macro_ids = [] %}
-  {% do martfeast.collect_macros(node.depends_on.macros, macro_ids) %}
-  {% for macro_id in macro_ids | sort %}
-    {% set name = macro_id.split('.') %}
-    {% do parts.append(context[name[1]][name[2]].macro.macro_sql) %}
-  {% endfor %}
+  {% set macro_key = node.depends_on.macros | sort | join(' ') %}
+  {% if macro_key not in known %}
+    {% set macro_ids = [] %}
+    {% do martfeast.collect_macros(node.depends_on.macros, macro_ids) %}
+    {% set bodies = [] %}
+    {% for macro_id in macro_ids | sort %}
+      {% set name = macro_id.split('.') %}
+      {% do bodies.append(context[name[1]][name[2]].macro.macro_sql) %}
+    {% endfor %}
+    {% do known.update({macro_key: bodies}) %}
+  {% endif %}
+  {% do parts.extend(known[macro_key]) %}
   {% for parent in node.depends_on.nodes | sort %}
     {% if parent in graph.nodes and graph.nodes[parent].config.materialized == 'ephemeral' %}
-      {% do parts.append(martfeast.code_checksum(graph.nodes[parent])) %}
+      {% if parent not in known %}
+        {% do known.update({parent: martfeast.code_checksum(graph.nodes[parent], known)}) %}
+      {% endif %}
+      {% do parts.append(known[parent]) %}
     {% endif %}
   {% endfor %}
   {{ return(local_md5(parts | join('\n'))) }}

@@ -110,11 +110,11 @@
         checksum,
         node.config.materialized or none,
         tested,
-        result.max_loaded_at or none,
-        timing.started_at if timing else none,
-        timing.completed_at if timing else none,
+        martfeast.moment(result.max_loaded_at) if result.max_loaded_at else none,
+        martfeast.moment(timing.started_at) if timing else none,
+        martfeast.moment(timing.completed_at) if timing else none,
         result.execution_time,
-        martfeast.is_window(node),
+        martfeast.is_window(node) if node.resource_type == 'model' else false,
         relations.get(node.unique_id),
         local_md5(node.compiled_code | trim) if node.compiled_code is string else none
       ]) %}
@@ -125,7 +125,7 @@
     {% endset %}
     {% do run_query(sql) %}
     {% do martfeast.insert_evidence('nodes', nodes) %}
-    {% do martfeast.insert_evidence('completions', [[invocation_id, modules.datetime.datetime.now(modules.pytz.utc)]]) %}
+    {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
   {% endif %}
 {% endmacro %}
 
@@ -177,7 +177,7 @@
   {% set known = {} %}
   {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot', 'test'] %}
     {% set is_test = node.resource_type == 'test' %}
-    {% set feast = martfeast.feast_meta(node) %}
+    {% set feast = martfeast.feast_meta(node) if node.resource_type == 'model' else none %}
     {% set waivers = [] %}
     {% if feast is mapping %}
       {% set listed = feast.get('waivers') %}
@@ -190,12 +190,12 @@
       node.resource_type,
       node.name if is_test else node.alias,
       node.config.materialized,
-      martfeast.code_checksum(node),
+      martfeast.code_checksum(node, known),
       node.config.severity | lower if is_test else none,
       node.depends_on.nodes or [],
       ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
       owners.get(node.config.group),
-      node.resource_type == 'model' and feast is not none,
+      feast is not none,
       waivers,
       martfeast.relations_of(node, known)
     ]) %}
