@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from feast import FeatureStore
 from martfeast.offline_store.columns import OfflineDataError
+from martfeast.published.replays import Replays
 from martfeast.version import VERSION
 from pyarrow import parquet
 
