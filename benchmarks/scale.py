@@ -44,8 +44,8 @@ def measure(marts: int) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="martfeast-scale-", dir=HERE.parent / "data") as name:
         project = Path(name)
         write_project(project, marts, FEATURES_OF_EACH, ROWS)
-        for command in (("dbt", "deps"), ("dbt", "build"), APPLY):
-            run(project, *command)
+        for first in (("dbt", "deps"), ("dbt", "build"), APPLY):
+            run(project, *first)
         found = {}
         for column, command in COLUMNS.items():
             if command:
