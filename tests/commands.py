@@ -8,6 +8,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 import time
@@ -65,6 +66,14 @@ class Command:
         out, err = (file.read_text() for file in self._files)
         assert self._process.exitcode is not None
         return CompletedProcess(self.arguments, self._process.exitcode, out, err)
+
+    def pause(self) -> None:
+        """Stop it with its locks, until `resume`."""
+        os.kill(self._process.pid or 0, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        os.kill(self._process.pid or 0, signal.SIGCONT)
 
     def kill(self) -> CompletedProcess[str]:
         """End it with SIGKILL, as a power cut would."""

@@ -1,54 +1,76 @@
-"""Runs a command of the environment that stops, fails or waits at one of its writes.
+"""Runs a command of the environment that is stopped at one of its writes.
 
-``python -m stopped <what> <number> <folder> <command> <its arguments>``: at the write of this
-number, of those to files below the folder, it is killed (`kill`), or it has no more room on the
-disk from then on (`fill`), or it says so and waits as long as there is a file `wait` in the
-folder (`wait`). With number 0 it only counts. Writes are what Python's audit events show: files
-opened for writing, made, renamed, removed, or given other permissions. Of what DuckDB writes there
-are none, but its files are renamed or removed by Python in the end.
+``python -m stopped <what> <where> <folder> <command> <its arguments>``: before the write that is
+the given one of those below the folder, by number or by a part of its words, it is killed (`kill`),
+or has no more room on the disk from then on (`fill`), or finds all files read-only from then on
+(`forbid`), or says `waits` and waits as long as there is a file `wait` in the folder (`wait`).
+Otherwise it says in the end what it wrote. Writes are what Python's audit events show: files
+opened for writing, folders made, files renamed, removed, or given other permissions. What DuckDB
+and SQLite write is not among them. Folders for what need not stay are made in the folder
+``temporary`` beside it.
 """
 
+import errno
 import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.link"}
-# Of dbt and Python, and of what stays in the folder that is no file of a command's.
-PASSED_OVER = ("/logs/", "/target/", "__pycache__", "/.lock", ".pyc")
+# Of dbt and Python.
+PASSED_OVER = ("/logs/", "/target/", "/__pycache__")
 writes: list[str] = []
 
 
-def main(what: str, number: int, folder: Path) -> None:
+def main(what: str, where: str, folder: Path) -> None:
     """Install the hook."""
+    is_forbidden = False
 
     def stop(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "open":
-            path, _, flags = arguments
-            is_change = isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
-        else:
-            is_change = event in CHANGES
-            path = arguments[0] if is_change and arguments else None
-        if not is_change or not isinstance(path, str | Path):
+        nonlocal is_forbidden
+        write = described(event, arguments, folder)
+        if write is None:
             return
-        if not str(path).startswith(f"{folder}/") or any(one in str(path) for one in PASSED_OVER):
+        writes.append(write)
+        if is_forbidden:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(arguments[0]))
+        if where.isdecimal() and len(writes) != int(where):
             return
-        writes.append(f"{event} {Path(path).relative_to(folder)}")
-        if len(writes) != number:
+        if not where.isdecimal() and (where not in write or where in "".join(writes[:-1])):
             return
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if what == "fill":
+        elif what == "fill":
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-        if what == "wait":
+        elif what == "forbid":
+            is_forbidden = True
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(arguments[0]))
+        elif what == "wait":
             print("waits", flush=True)
             while (folder / "wait").exists():
                 time.sleep(0.01)
 
     sys.addaudithook(stop)
+
+
+def described(event: str, arguments: tuple[object, ...], folder: Path) -> str | None:
+    """Return what is about to be written below a folder, in words; None if nothing is."""
+    path = arguments[0] if arguments else None
+    if not isinstance(path, str | Path) or not str(path).startswith(f"{folder}/"):
+        return None
+    if any(one in str(path) for one in PASSED_OVER):
+        return None
+    if event == "open":
+        flags = arguments[2]
+        if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR):
+            return None
+    elif event not in CHANGES or (event == "os.mkdir" and Path(path).exists()):
+        return None
+    return f"{event} {Path(path).relative_to(folder)}"
 
 
 def pass_on_output() -> None:
@@ -61,19 +83,19 @@ def pass_on_output() -> None:
             os.dup2(writing, stream)
         return
     os.close(writing)
-    with open(reading, "rb") as pipe:
-        while said := pipe.read1():
-            os.write(1, said)
+    while said := os.read(reading, 4096):
+        os.write(1, said)
     _, status = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 if __name__ == "__main__":
-    what, number, folder, *command = sys.argv[1:]
+    what, where, folder, *command = sys.argv[1:]
     if what == "fill":
         pass_on_output()
-    main(what, int(number), Path(folder))
+    main(what, where, Path(folder))
     sys.argv = command
+    tempfile.tempdir = str(Path(folder).with_name("temporary"))
     (script,) = entry_points(group="console_scripts", name=command[0])
     try:
         code = script.load()()

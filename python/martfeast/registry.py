@@ -212,7 +212,7 @@ class SafeFileRegistryStore(FileRegistryStore):
                     store = FileRegistryStore.__new__(FileRegistryStore)
                     store._filepath = new
                     store._write_registry(registry_proto)
-                    # Feast does not look whether all was written, and of a full disk it is not told.
+                    # Feast does not look whether all was written: on a full disk it is not.
                     if new.stat().st_size != registry_proto.ByteSize():
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except BaseException:

@@ -94,9 +94,17 @@ def test_a_kill_at_any_moment_of_a_build(library):
 
 
 def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
-    versions = library.versions()
+    """The seeds are new, and the marts may be; the release is not."""
+    versions, record = library.versions(), (library.published / "replays.json").read_bytes()
     shelves(library, 1)
     kill_build(library, f"OK created sql table model main.{TITLES}", 0.0)
+    # A replay would find that the marts are not made of these rows, and that is not their fault.
+    replayed = library.martfeast("replay", "--select", TITLES, cwd=library.path)
+    assert replayed.returncode == 1
+    said = " ".join(replayed.stdout.split())
+    assert "the warehouse has rows of `dbt build` of 20" in said
+    assert "UTC, which was cut off, and release 1 is of before it" in said
+    assert (library.published / "replays.json").read_bytes() == record
     # The warehouse may hold the new rows now. All tests pass on them, and yet they were not built
     # by a run that ended.
     said = library.said("test")
@@ -104,8 +112,39 @@ def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
     assert "a run that was to build" in held_back[0]
     assert "was cut off" in held_back[0]
     assert library.versions() == versions
+    replayed = library.martfeast("replay", "--select", LABELS, cwd=library.path)
+    assert "its present rows are held back (a run that was to build" in replayed.stdout
+    assert (library.published / "replays.json").read_bytes() == record
     library.said("build")
     assert library.versions()[TITLES] != versions[TITLES]
+
+
+def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
+    """It has read the release when a build begins, and the warehouse when that is publishing."""
+    shelves(library, 1)
+    (library.path / "wait").touch()
+    compiled = ["-m", "stopped", "wait", "compiled", str(library.path)]
+    replay = library.start(*compiled, "martfeast", "replay", "--select", TITLES)
+    replay.wait_for("waits")
+    build = library.start("dbt", "build", "--no-use-colors")
+    build.wait_for("on-run-end.0")
+    build.pause()  # rows are built and tested, and not published
+    assert library.release()["release_number"] == 1
+    (library.path / "wait").unlink()
+    replay.wait_for("open: waiting")
+    assert replay.is_running()
+    # Who comes now and needs no warehouse works on what is published, or waits too.
+    apply = library.start("feast", *library.in_feature_repo, "apply")
+    prune = library.start("martfeast", "prune")
+    build.resume()
+    for one in (build, replay, apply, prune):
+        done = one.wait()
+        assert done.returncode == 0, one.said
+    assert "dbt has published since the project was read: reading it again" in replay.said
+    assert "release 2 was replayed" in replay.said
+    assert_readable(library)
+    status = library.martfeast("status", cwd=library.path)
+    assert "[replayed]" not in status.stdout
 
 
 def test_a_full_disk_on_publish(library):

@@ -58,6 +58,6 @@ def expose(
         raise SystemExit(str(error)) from None
     except OSError as error:
         raise SystemExit(f"martfeast: {unusable(error)}") from None
-    for note in notes(assessment.readiness):
+    for note in notes(assessment):
         print(f"martfeast: {note}", file=sys.stderr)
     namespace.update(feast_objects(assessment.project.declaration))
