@@ -44,6 +44,12 @@ class Command:
         self._process.start()
 
     @property
+    def process(self) -> int:
+        """The number of its process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Output and errors so far."""
         return "".join(file.read_text() for file in self._files)
@@ -69,11 +75,11 @@ class Command:
 
     def pause(self) -> None:
         """Stop it with its locks, until `resume`."""
-        os.kill(self._process.pid or 0, signal.SIGSTOP)
+        os.kill(self.process, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        os.kill(self._process.pid or 0, signal.SIGCONT)
+        os.kill(self.process, signal.SIGCONT)
 
     def kill(self) -> CompletedProcess[str]:
         """End it with SIGKILL, as a power cut would."""

@@ -20,7 +20,15 @@ import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
-CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.link"}
+CHANGES = {
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.chmod",
+    "os.truncate",
+    "shutil.rmtree",
+}
 # Of dbt and Python.
 PASSED_OVER = ("/logs/", "/target/", "/__pycache__")
 writes: list[str] = []
@@ -29,10 +37,11 @@ writes: list[str] = []
 def main(what: str, where: str, folder: Path) -> None:
     """Install the hook."""
     is_forbidden = False
+    root = folder.with_name("temporary") if what == "wait" else folder
 
     def stop(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal is_forbidden
-        write = described(event, arguments, folder)
+        write = described(event, arguments, root)
         if write is None:
             return
         writes.append(write)

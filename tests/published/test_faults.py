@@ -121,18 +121,20 @@ def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
 
 def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
     """It has read the release when a build begins, and the warehouse when that is publishing."""
-    shelves(library, 1)
     (library.path / "wait").touch()
-    compiled = ["-m", "stopped", "wait", "compiled", str(library.path)]
+    library.path.with_name("temporary").mkdir()
+    compiled = ["-m", "stopped", "wait", "shutil.rmtree martfeast-replay-", str(library.path)]
     replay = library.start(*compiled, "martfeast", "replay", "--select", TITLES)
     replay.wait_for("waits")
+    shelves(library, 1)
+    library.lower("history_unchanged")
     build = library.start("dbt", "build", "--no-use-colors")
     build.wait_for("on-run-end.0")
     build.pause()  # rows are built and tested, and not published
     assert library.release()["release_number"] == 1
     (library.path / "wait").unlink()
     replay.wait_for("open: waiting")
-    assert replay.is_running()
+    assert replay.is_running(), replay.said
     # Who comes now and needs no warehouse works on what is published, or waits too.
     apply = library.start("feast", *library.in_feature_repo, "apply")
     prune = library.start("martfeast", "prune")
@@ -144,17 +146,20 @@ def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
     assert "release 2 was replayed" in replay.said
     assert_readable(library)
     status = library.martfeast("status", cwd=library.path)
-    assert "[replayed]" not in status.stdout
+    assert status.returncode == 0, status.stdout
 
 
-def test_a_full_disk_on_publish(library):
-    """The folder of one mart is a file system of a few pages, and full."""
+def test_a_full_disk_and_a_read_only_folder_on_publish(library):
+    """The folder of one mart is a file system of a few pages, and full; then all is read-only."""
     versions, before = library.versions(), library.published_bytes()
     shelves(library, 1)
     folder = f"out/published/marts/library.{TITLES}"
     script = (
         f"mount -t tmpfs -o size=16k tmpfs {folder}"
         f" && head -c 16k /dev/zero > {folder}/filler"
+        f" && ! {BIN}/dbt build --no-use-colors && umount {folder} && echo read-only"
+        " && mount --bind out/published out/published"
+        " && mount -o remount,bind,ro out/published"
         f" && {BIN}/dbt build --no-use-colors"
     )
     result = subprocess.run(
@@ -167,9 +172,11 @@ def test_a_full_disk_on_publish(library):
     if "mount:" in result.stderr or "unshare:" in result.stderr:
         pytest.skip(f"this machine cannot mount a small disk: {result.stderr.strip()}")
     assert result.returncode != 0
-    assert "No space left on device" in result.stdout
+    full, read_only = result.stdout.split("\nread-only\n")
+    assert "No space left on device" in full
+    assert 'out/published/publishing.duckdb": Read-only file system' in read_only
     advice = "if that fails, the last release stays: mend the cause, then run dbt build"
-    assert f"writing 2 versions to out/published; {advice}" in result.stdout
+    assert f"writing 2 versions to out/published; {advice}" in full
     assert library.versions() == versions
     after = library.published_bytes()
     kept = [name for name in before if name != "pending.json"]
@@ -477,14 +484,43 @@ def test_apply_waits_while_dbt_publishes_and_says_so(library):
 
 
 def test_reading_while_releases_change_sees_one_of_them(library):
-    """A reader that looks at any moment finds every file that the pointer names."""
-    build = library.start("dbt", "--quiet", "build")
+    """A reader that looks at any moment finds every file that the pointer names.
+
+    Of two builds at once, the second fails before it changes anything.
+    """
+    shelves(library, 1)
+    build = library.start("dbt", "build", "--no-use-colors")
+    build.wait_for("START seed")
+    second, process = library.start("dbt", "build", "--no-use-colors"), build.process
     looks = 0
     while build.is_running():
         assert_readable(library)
         looks += 1
     assert build.wait().returncode == 0
     assert looks > 10
+    refused = second.wait()
+    assert refused.returncode != 0
+    assert "Could not set lock on file" in refused.stdout
+    assert f"PID {process}" in refused.stdout
+    assert library.release()["release_number"] == 2
+
+
+def test_an_older_release_that_was_brought_back_is_told_and_followed_by_a_new_one(library):
+    shelves(library, 1)
+    library.lower("history_unchanged")
+    library.said("build")
+    newer = library.published / "releases/000002.json"
+    shutil.copy(newer.with_name("000001.json"), library.published / "current.json")
+    status = library.martfeast("status", cwd=library.path)
+    said = "release 1 holds, and there is a release 2: an older one was brought back"
+    assert said in " ".join(status.stdout.split())
+    newer.unlink()  # and from now on only the warehouse knows of it
+    said = library.said("build")
+    assert "current.json was release 1, and there was a release 2 already" in said[0]
+    assert assert_readable(library)["release_number"] == 3
+    rows = parquet.read_table(library.published / library.published_mart(TITLES)["path"])
+    assert rows["copies_free"].to_pylist() == [1]
+    assert "warning: release" not in library.martfeast("status", cwd=library.path).stdout
 
 
 def test_prune_keeps_what_is_needed(library, tmp_path):
