@@ -38,8 +38,9 @@ def registered(library: Library) -> Hashable:
         return ()
     store = FeatureStore(str(library.path / "feature_repo"))
     saved = store.registry.list_saved_datasets(store.project)
-    found = [*store.list_feature_views(), *store.list_feature_services(), *saved]
-    return tuple(sorted(one.name for one in found))
+    names = [one.name for one in store.list_feature_views()]
+    names += [one.name for one in store.list_feature_services()]
+    return tuple(sorted([*names, *(one.name for one in saved)]))
 
 
 def dataset(library: Library) -> Hashable:
@@ -212,7 +213,9 @@ def test_a_kill_before_a_write_leaves_the_old_or_the_new_and_the_next_run_heals(
     prune(library, temporary)
     there = names(library)
 
-    states, left_behind, healed = set(), set(), set()
+    states: set[Hashable] = set()
+    left_behind: set[str] = set()
+    healed: set[Hashable] = set()
     for number, write in enumerate(writes, 1):
         if not re.search(case.killed, write):
             continue

@@ -88,7 +88,7 @@ class Lineage:
     settings: dict[str, Any]
     refused: dict[str, Problem]
     compiled: dict[str, str]
-    evidence: str
+    evidence: str = "martfeast"
 
     @cached_property
     def namesakes(self) -> set[str]:
