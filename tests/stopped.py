@@ -1,17 +1,18 @@
 """Runs a command of the environment that is stopped at one of its writes.
 
 ``python -m stopped <what> <where> <folder> <command> <its arguments>``: before the write that is
-the given one of those below the folder, by number or by a part of its words, it is killed (`kill`),
-or has no more room on the disk from then on (`fill`), or finds all files read-only from then on
-(`forbid`), or says `waits` and waits as long as there is a file `wait` in the folder (`wait`).
-Otherwise it says in the end what it wrote. Writes are what Python's audit events show: files
-opened for writing, folders made, files renamed, removed, or given other permissions. What DuckDB
-and SQLite write is not among them. Folders for what need not stay are made in the folder
-``temporary`` beside it.
+the given one of those below the folder, by number or by a regular expression, it is killed
+(`kill`), or has no more room on the disk from then on (`fill`), or finds all files read-only from
+then on (`forbid`), or says `waits` and waits as long as there is a file `wait` in the folder
+(`wait`; of writes to temporary folders). Otherwise it says in the end what it wrote. Writes are
+what Python's audit events show: files opened for writing, folders made, files renamed, removed, or
+given other permissions. What DuckDB and SQLite write is not among them. Folders for what need not
+stay are made in the folder ``temporary`` beside it.
 """
 
 import errno
 import os
+import re
 import resource
 import signal
 import sys
@@ -49,7 +50,8 @@ def main(what: str, where: str, folder: Path) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(arguments[0]))
         if where.isdecimal() and len(writes) != int(where):
             return
-        if not where.isdecimal() and (where not in write or where in "".join(writes[:-1])):
+        found = [bool(re.search(where, one)) for one in writes]
+        if not where.isdecimal() and (not found[-1] or any(found[:-1])):
             return
         if what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from feast import FeatureStore
 from martfeast.offline_store.columns import OfflineDataError
+from martfeast.published.verified import SEEN, damage, file_sha256
 from martfeast.version import VERSION
 from pyarrow import parquet
 
@@ -585,14 +586,52 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
 
 def test_prune_leaves_what_is_being_written_and_takes_what_a_kill_left(library):
     fresh = library.published / "releases/tmp_000002.json"
-    old = library.published / f"marts/library.{TITLES}/tmp_20260101T000000Z-0.parquet"
-    for path in (fresh, old):
+    mart = library.published / f"marts/library.{TITLES}"
+    datasets = library.path / f"out/datasets/{SERVICE}"
+    (datasets / "0001").mkdir(parents=True)
+    aside = "0" * 32
+    old = [
+        mart / "tmp_20260101T000000Z-0.parquet",
+        mart / f".{SEEN}.{aside}",
+        library.published / f".replays.json.{aside}",
+        datasets / f"0001/.card.html.{aside}",
+        library.path / f".dbt_project.yml.{aside}",
+        library.path / f"feature_repo/.features.py.{aside}",
+    ]
+    for path in (fresh, *old):
         path.write_text("")
-    os.utime(old, (0, 0))
+        os.utime(path, (0, 0) if path != fresh else None)
+    building = datasets / f".building-{aside}"
+    building.mkdir()
+    (building / "data.parquet").write_text("")
+    for path in (building / "data.parquet", building):
+        os.utime(path, (0, 0))
+
+    # A run that was cut off has said what it was to write, and has written it.
+    file = library.published / library.published_mart(TITLES)["path"]
+    unpublished = Path(shutil.copy(file, file.with_name("20990101T000000Z-0.parquet")))
+    assert damage(unpublished, file.stat().st_size, file_sha256(file)) == ""
+    assert unpublished.name in (mart / SEEN).read_text()
+    pending = {"paths": [str(unpublished.relative_to(library.published))]}
+    (library.published / "pending.json").write_text(json.dumps(pending))
+    lock = library.published / "publishing.duckdb"
+    hold = f"import duckdb, sys; c = duckdb.connect('{lock}'); print('held'); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-uc", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as publishing:
+        assert publishing.stdout is not None
+        assert publishing.stdout.readline() == "held\n"
+        assert library.martfeast("prune", cwd=library.path).returncode == 0
+        assert unpublished.exists()
+        publishing.kill()
+    assert not any(path.exists() for path in (*old, building))
     pruned = library.martfeast("prune", cwd=library.path)
     assert pruned.returncode == 0, pruned.stderr
+    assert pruned.stdout.splitlines()[0] == str(unpublished)
+    assert not unpublished.exists()
+    assert unpublished.name not in (mart / SEEN).read_text()
+    assert file.name in (mart / SEEN).read_text()
     assert fresh.exists()
-    assert not old.exists()
 
 
 def test_prune_keeps_what_an_older_release_names(library):
