@@ -8,6 +8,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,12 @@ class Command:
         self._process.start()
 
     @property
+    def process(self) -> int:
+        """The number of its process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Output and errors so far."""
         return "".join(file.read_text() for file in self._files)
@@ -65,6 +72,14 @@ class Command:
         out, err = (file.read_text() for file in self._files)
         assert self._process.exitcode is not None
         return CompletedProcess(self.arguments, self._process.exitcode, out, err)
+
+    def pause(self) -> None:
+        """Stop it with its locks, until `resume`."""
+        os.kill(self.process, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        os.kill(self.process, signal.SIGCONT)
 
     def kill(self) -> CompletedProcess[str]:
         """End it with SIGKILL, as a power cut would."""

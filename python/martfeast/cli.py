@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ class Refusing(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command."""
         from martfeast.extras import MissingExtraError
+        from martfeast.files import unusable
         from martfeast.problems import DeclarationError
 
         try:
@@ -37,6 +39,10 @@ class Refusing(click.Group):
         except DeclarationError as error:
             click.echo(error, err=True)
             raise SystemExit(1) from None
+        except OSError as error:
+            if error.filename is None:  # not of a file: a pipe that nobody reads any more
+                raise
+            raise click.ClickException(unusable(error)) from None
         except MissingExtraError as error:
             raise click.ClickException(str(error)) from None
 
@@ -131,8 +137,10 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
     """Remove published versions that neither a recent release nor a Feast registry needs.
 
     How many releases are recent is the dbt variable `keep_releases` of martfeast, 10 unless set.
+    What runs that were killed left is removed too, a day later.
     """
-    from martfeast.from_dbt.artifacts import read_settings
+    from martfeast.files import ASIDE, COPIED, leftovers
+    from martfeast.from_dbt.artifacts import find_datasets_path, read_settings
     from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
 
     published_path, settings = read_settings(project)
@@ -142,11 +150,17 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
             f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
         )
     repos = [_feature_repo(repo) for repo in feature_repos or (_repo_path(project, None),)]
-    texts = [repo.registry_text() for repo in repos]
-    try:
-        pruned = prune(published_path, kept, texts, dry_run)
-    except PruneError as error:
-        raise click.ClickException(str(error)) from None
+    datasets_path = find_datasets_path(project.folder.resolve(), published_path, settings)
+    others = [*leftovers(project.folder, ASIDE), *leftovers(datasets_path, f"{ASIDE}|{COPIED}", 2)]
+    with ExitStack() as held:
+        for repo in repos:  # what an apply is to register is in no registry yet
+            held.enter_context(repo.locked())
+            others += repo.leftovers()
+        texts = [repo.registry_text() for repo in repos]
+        try:
+            pruned = prune(published_path, kept, texts, dry_run, dict.fromkeys(others))
+        except PruneError as error:
+            raise click.ClickException(str(error)) from None
     for path in pruned.removed:
         click.echo(path)
     click.echo(

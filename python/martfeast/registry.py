@@ -3,6 +3,10 @@
 It stands here, and not in a room, because its name is in users' feature_store.yaml.
 """
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,7 +17,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig, RepoConfig, load_repo_config
 from pydantic import Field
 
-from martfeast.files import locked, replaced
+from martfeast.files import locked, replaced, unusable
 from martfeast.records import Record, RecordError
 
 # Feast's commands that change more than the registry, and some of it before they write the
@@ -30,6 +34,10 @@ class RegistryPlaceError(click.ClickException):
 
     Feast's command prints it as a sentence, because it is one of click's exceptions.
     """
+
+
+class RegistryWriteError(click.ClickException):
+    """The registry cannot be written, and is as it was. Feast's command prints it as a sentence."""
 
 
 class FeatureRepos(Record):
@@ -180,14 +188,16 @@ class SafeFileRegistryStore(FileRegistryStore):
 
     def reroot(self, registry_proto: RegistryProto) -> None:
         """Write a registry whose project belongs to this feature repo from now on."""
-        self._replace(registry_proto)
-        self._note_home(is_moved=True)
+        with _in_words():
+            self._replace(registry_proto)
+            self._note_home(is_moved=True)
 
     def _write_registry(self, registry_proto: RegistryProto) -> None:
         if self._config is not None:
             require_home(self._filepath, self._config.project, self._repo_path)
-        self._note_home()
-        self._replace(registry_proto)
+        with _in_words():
+            self._note_home()
+            self._replace(registry_proto)
 
     def _replace(self, registry_proto: RegistryProto) -> None:
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
@@ -206,6 +216,9 @@ class SafeFileRegistryStore(FileRegistryStore):
                     store = FileRegistryStore.__new__(FileRegistryStore)
                     store._filepath = new
                     store._write_registry(registry_proto)
+                    # Feast does not look whether all was written: on a full disk it is not.
+                    if new.stat().st_size != registry_proto.ByteSize():
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except BaseException:
                 registry_proto.version_id = base
                 raise
@@ -248,6 +261,14 @@ class SafeFileRegistryStore(FileRegistryStore):
         config = load_repo_config(_options().get("CHDIR") or self._repo_path, yaml_file)
         path = self._repo_path / str(config.registry.path)
         return config if path.resolve() == self._filepath.resolve() else None
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RegistryWriteError(unusable(error)) from None
 
 
 def online_path(config: RepoConfig) -> str | None:

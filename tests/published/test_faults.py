@@ -15,6 +15,7 @@ import pytest
 from feast import FeatureStore
 from martfeast.offline_store.columns import OfflineDataError
 from martfeast.published.replays import Replays
+from martfeast.published.verified import SEEN, damage, file_sha256
 from martfeast.version import VERSION
 from pyarrow import parquet
 
@@ -95,9 +96,17 @@ def test_a_kill_at_any_moment_of_a_build(library):
 
 
 def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
-    versions = library.versions()
+    """The seeds are new, and the marts may be; the release is not."""
+    versions, record = library.versions(), (library.published / "replays.json").read_bytes()
     shelves(library, 1)
     kill_build(library, f"OK created sql table model main.{TITLES}", 0.0)
+    # A replay would find that the marts are not made of these rows, and that is not their fault.
+    replayed = library.martfeast("replay", "--select", TITLES, cwd=library.path)
+    assert replayed.returncode == 1
+    said = " ".join(replayed.stdout.split())
+    assert "the warehouse has rows of `dbt build` of 20" in said
+    assert "UTC, which was cut off, and release 1 is of before it" in said
+    assert (library.published / "replays.json").read_bytes() == record
     # The warehouse may hold the new rows now. All tests pass on them, and yet they were not built
     # by a run that ended.
     said = library.said("test")
@@ -105,18 +114,54 @@ def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
     assert "a run that was to build" in held_back[0]
     assert "was cut off" in held_back[0]
     assert library.versions() == versions
+    replayed = library.martfeast("replay", "--select", LABELS, cwd=library.path)
+    assert "its present rows are held back (a run that was to build" in replayed.stdout
+    assert (library.published / "replays.json").read_bytes() == record
     library.said("build")
     assert library.versions()[TITLES] != versions[TITLES]
 
 
-def test_a_full_disk_on_publish(library):
-    """The folder of one mart is a file system of a few pages, and full."""
+def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
+    """It has read the release when a build begins, and the warehouse when that is publishing."""
+    (library.path / "wait").touch()
+    library.path.with_name("temporary").mkdir()
+    compiled = ["-m", "stopped", "wait", "shutil.rmtree martfeast-replay-", str(library.path)]
+    replay = library.start(*compiled, "martfeast", "replay", "--select", TITLES)
+    replay.wait_for("waits")
+    shelves(library, 1)
+    library.lower("history_unchanged")
+    build = library.start("dbt", "build", "--no-use-colors")
+    build.wait_for("on-run-end.0")
+    build.pause()  # rows are built and tested, and not published
+    assert library.release()["release_number"] == 1
+    (library.path / "wait").unlink()
+    replay.wait_for("open: waiting")
+    assert replay.is_running(), replay.said
+    # Who comes now and needs no warehouse works on what is published, or waits too.
+    apply = library.start("feast", *library.in_feature_repo, "apply")
+    prune = library.start("martfeast", "prune")
+    build.resume()
+    for one in (build, replay, apply, prune):
+        done = one.wait()
+        assert done.returncode == 0, one.said
+    assert "dbt has published since the project was read: reading it again" in replay.said
+    assert "release 2 was replayed" in replay.said
+    assert_readable(library)
+    status = library.martfeast("status", cwd=library.path)
+    assert status.returncode == 0, status.stdout
+
+
+def test_a_full_disk_and_a_read_only_folder_on_publish(library):
+    """The folder of one mart is a file system of a few pages, and full; then all is read-only."""
     versions, before = library.versions(), library.published_bytes()
     shelves(library, 1)
     folder = f"out/published/marts/library.{TITLES}"
     script = (
         f"mount -t tmpfs -o size=16k tmpfs {folder}"
         f" && head -c 16k /dev/zero > {folder}/filler"
+        f" && ! {BIN}/dbt build --no-use-colors && umount {folder} && echo read-only"
+        " && mount --bind out/published out/published"
+        " && mount -o remount,bind,ro out/published"
         f" && {BIN}/dbt build --no-use-colors"
     )
     result = subprocess.run(
@@ -129,9 +174,11 @@ def test_a_full_disk_on_publish(library):
     if "mount:" in result.stderr or "unshare:" in result.stderr:
         pytest.skip(f"this machine cannot mount a small disk: {result.stderr.strip()}")
     assert result.returncode != 0
-    assert "No space left on device" in result.stdout
+    full, read_only = result.stdout.split("\nread-only\n")
+    assert "No space left on device" in full
+    assert 'out/published/publishing.duckdb": Read-only file system' in read_only
     advice = "if that fails, the last release stays: mend the cause, then run dbt build"
-    assert f"writing 2 versions to out/published; {advice}" in result.stdout
+    assert f"writing 2 versions to out/published; {advice}" in full
     assert library.versions() == versions
     after = library.published_bytes()
     kept = [name for name in before if name != "pending.json"]
@@ -439,14 +486,43 @@ def test_apply_waits_while_dbt_publishes_and_says_so(library):
 
 
 def test_reading_while_releases_change_sees_one_of_them(library):
-    """A reader that looks at any moment finds every file that the pointer names."""
-    build = library.start("dbt", "--quiet", "build")
+    """A reader that looks at any moment finds every file that the pointer names.
+
+    Of two builds at once, the second fails before it changes anything.
+    """
+    shelves(library, 1)
+    build = library.start("dbt", "build", "--no-use-colors")
+    build.wait_for("START seed")
+    second, process = library.start("dbt", "build", "--no-use-colors"), build.process
     looks = 0
     while build.is_running():
         assert_readable(library)
         looks += 1
     assert build.wait().returncode == 0
     assert looks > 10
+    refused = second.wait()
+    assert refused.returncode != 0
+    assert "Could not set lock on file" in refused.stdout
+    assert f"PID {process}" in refused.stdout
+    assert library.release()["release_number"] == 2
+
+
+def test_an_older_release_that_was_brought_back_is_told_and_followed_by_a_new_one(library):
+    shelves(library, 1)
+    library.lower("history_unchanged")
+    library.said("build")
+    newer = library.published / "releases/000002.json"
+    shutil.copy(newer.with_name("000001.json"), library.published / "current.json")
+    status = library.martfeast("status", cwd=library.path)
+    said = "release 1 holds, and there is a release 2: an older one was brought back"
+    assert said in " ".join(status.stdout.split())
+    newer.unlink()  # and from now on only the warehouse knows of it
+    said = library.said("build")
+    assert "current.json was release 1, and there was a release 2 already" in said[0]
+    assert assert_readable(library)["release_number"] == 3
+    rows = parquet.read_table(library.published / library.published_mart(TITLES)["path"])
+    assert rows["copies_free"].to_pylist() == [1]
+    assert "warning: release" not in library.martfeast("status", cwd=library.path).stdout
 
 
 def test_prune_keeps_what_is_needed(library, tmp_path):
@@ -511,14 +587,52 @@ def test_prune_keeps_what_is_needed(library, tmp_path):
 
 def test_prune_leaves_what_is_being_written_and_takes_what_a_kill_left(library):
     fresh = library.published / "releases/tmp_000002.json"
-    old = library.published / f"marts/library.{TITLES}/tmp_20260101T000000Z-0.parquet"
-    for path in (fresh, old):
+    mart = library.published / f"marts/library.{TITLES}"
+    datasets = library.path / f"out/datasets/{SERVICE}"
+    (datasets / "0001").mkdir(parents=True)
+    aside = "0" * 32
+    old = [
+        mart / "tmp_20260101T000000Z-0.parquet",
+        mart / f".{SEEN}.{aside}",
+        library.published / f".replays.json.{aside}",
+        datasets / f"0001/.card.html.{aside}",
+        library.path / f".dbt_project.yml.{aside}",
+        library.path / f"feature_repo/.features.py.{aside}",
+    ]
+    for path in (fresh, *old):
         path.write_text("")
-    os.utime(old, (0, 0))
+        os.utime(path, (0, 0) if path != fresh else None)
+    building = datasets / f".building-{aside}"
+    building.mkdir()
+    (building / "data.parquet").write_text("")
+    for path in (building / "data.parquet", building):
+        os.utime(path, (0, 0))
+
+    # A run that was cut off has said what it was to write, and has written it.
+    file = library.published / library.published_mart(TITLES)["path"]
+    unpublished = Path(shutil.copy(file, file.with_name("20990101T000000Z-0.parquet")))
+    assert damage(unpublished, file.stat().st_size, file_sha256(file)) == ""
+    assert unpublished.name in (mart / SEEN).read_text()
+    pending = {"paths": [str(unpublished.relative_to(library.published))]}
+    (library.published / "pending.json").write_text(json.dumps(pending))
+    lock = library.published / "publishing.duckdb"
+    hold = f"import duckdb, sys; c = duckdb.connect('{lock}'); print('held'); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-uc", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as publishing:
+        assert publishing.stdout is not None
+        assert publishing.stdout.readline() == "held\n"
+        assert library.martfeast("prune", cwd=library.path).returncode == 0
+        assert unpublished.exists()
+        publishing.kill()
+    assert not any(path.exists() for path in (*old, building))
     pruned = library.martfeast("prune", cwd=library.path)
     assert pruned.returncode == 0, pruned.stderr
+    assert pruned.stdout.splitlines()[0] == str(unpublished)
+    assert not unpublished.exists()
+    assert unpublished.name not in (mart / SEEN).read_text()
+    assert file.name in (mart / SEEN).read_text()
     assert fresh.exists()
-    assert not old.exists()
 
 
 def test_prune_keeps_what_an_older_release_names(library):

@@ -78,7 +78,7 @@ def write(edits: Sequence[Edit]) -> None:
                     shutil.copymode(edit.path, new)
     except OSError as error:
         _undo(edits, made)
-        path = Path(error.filename2 or edit.path)  # of a rename, or of what was being written
+        path = Path(error.filename or edit.path)
         raise _refused(path, f"cannot be written: {error.strerror}") from None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from martfeast.datasets.folder import datasets_path, find_datasets, verify
+from martfeast.datasets.folder import find_datasets, verify
 from martfeast.datasets.population import Population, Request
 from martfeast.datasets.record import DatasetRecord
 from martfeast.datasets.registration import last_number, register, registry_state
@@ -82,7 +82,7 @@ def build_dataset(
     inputs = find_inputs(project, exposure, population, store, registry)
     population.check()
     builder = Builder(project, exposure, store, population, inputs, replays, say)
-    folder = datasets_path(project.artifacts) / exposure.name
+    folder = project.artifacts.datasets_path / exposure.name
     try:
         with locked(folder / ".lock", waiting_for=f"{exposure.name} is being built"):
             dataset = _find_or_build(folder, builder, last_number(folder, store, exposure) + 1)

@@ -11,7 +11,6 @@ from martfeast.datasets.drift import Drift, measure_drift
 from martfeast.datasets.folder import (
     DATA,
     RECORD,
-    datasets_path,
     find_datasets,
     read_record,
     verify,
@@ -124,7 +123,7 @@ def compare_datasets(
 
     """
     project = read_project(dbt_project)
-    folder = datasets_path(project.artifacts)
+    folder = project.artifacts.datasets_path
     path, record = _find(folder, before)
     exposure = project.declaration.exposures.get(record.name) if record else None
     connection = connect_in_utc()

@@ -3,18 +3,11 @@
 from pathlib import Path
 
 from martfeast.datasets.record import DatasetRecord
-from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.problems import DeclarationError, refusal
 from martfeast.published.verified import damage
 from martfeast.records import RecordError
 
 DATA, RECORD, CARD, CROISSANT = "data.parquet", "dataset.json", "card.html", "croissant.json"
-
-
-def datasets_path(artifacts: Artifacts) -> Path:
-    """Return the folder for datasets: variable ``datasets_path``, or beside what is published."""
-    named = artifacts.settings.get("datasets_path") or artifacts.published_path.parent / "datasets"
-    return (artifacts.project_dir / str(named)).resolve()
 
 
 def find_datasets(folder: Path) -> list[tuple[Path, DatasetRecord]]:

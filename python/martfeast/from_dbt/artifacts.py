@@ -41,6 +41,16 @@ class Artifacts:
     settings: dict[str, Any]
     variables: dict[str, Any]
 
+    @property
+    def evidence_schema(self) -> str:
+        """The schema in which the dbt package notes what dbt ran."""
+        return str(self.settings.get("evidence_schema") or "martfeast")
+
+    @property
+    def datasets_path(self) -> Path:
+        """The folder for datasets: variable ``datasets_path``, or beside what is published."""
+        return find_datasets_path(self.project_dir, self.published_path, self.settings)
+
     def replay_checksum(self, unique_id: str) -> str:
         """Return the MD5 of what a replay of a relation depends on, its rows left out."""
         return replay_checksum(self.graph, self.variables, unique_id)
@@ -114,6 +124,12 @@ def read_settings(dbt_project: ProjectLike) -> tuple[Path, dict[str, Any]]:
     _require_same_version(_packages_path(project_dir, project))
     settings = _settings(project, dbt)
     return _published_path(project_dir, settings, _target(settings, dbt)), settings
+
+
+def find_datasets_path(project_dir: Path, published_path: Path, settings: dict[str, Any]) -> Path:
+    """Return the folder for datasets, absolute, by a project's variables for martfeast."""
+    named = settings.get("datasets_path") or published_path.parent / "datasets"
+    return (project_dir / str(named)).resolve()
 
 
 def _read(dbt: DbtProject) -> tuple[Artifacts, dict[str, Any]]:

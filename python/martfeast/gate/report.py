@@ -7,19 +7,23 @@ from typing import Any
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criteria import CRITERIA
 from martfeast.gate.criterion import FAIL, PASS, WAIVED, WARN, Criterion, MartReadiness
+from martfeast.published.release import newer_release
 from martfeast.published.replays import ReplayRecord, in_words
 
 WIDTH = 100
 _SIGNS = {PASS: "ok", FAIL: "FAIL"}
 
 
-def notes(readiness: list[MartReadiness]) -> list[str]:
-    """Return a line for each criterion that does not pass and yet does not stop an apply.
-
-    And one for what is taken on trust, by any of the marts.
-    """
+def notes(assessment: Assessment) -> list[str]:
+    """Return a line for each thing that does not stop an apply and yet is to be known."""
     lines = []
-    for mart in readiness:
+    release = assessment.project.release
+    if newer := newer_release(assessment.project.artifacts.published_path, release):
+        lines.append(
+            f"warning: release {release.number} holds, and there is a release {newer}: an older one"
+            " was brought back, or dbt was cut off before the newer one held; run `dbt build`"
+        )
+    for mart in assessment.readiness:
         for judgement in mart.judgements.values():
             if judgement.state in (PASS, FAIL):
                 continue
@@ -30,7 +34,7 @@ def notes(readiness: list[MartReadiness]) -> list[str]:
         lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
     trusted = {
         name: why
-        for mart in readiness
+        for mart in assessment.readiness
         if mart.replay
         for name, why in sorted(mart.replay.trusted.items())
     }
@@ -81,7 +85,7 @@ def project_report(assessment: Assessment) -> str:
         count = "1 thing keeps" if len(refusals) == 1 else f"{len(refusals)} things keep"
         head = f"not ready: {count} `feast apply` from passing"
         parts.append("\n".join([head, *(wrapped(str(problem)) for problem in refusals)]))
-    lines = notes(assessment.readiness)
+    lines = notes(assessment)
     if lines:
         parts.append("\n".join(map(wrapped, lines)))
     if not refusals:

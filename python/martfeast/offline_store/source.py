@@ -14,6 +14,7 @@ from feast.infra.offline_stores.file_source import FileSource
 from feast.repo_config import RepoConfig
 
 from martfeast.engines.duckdb import connect_in_utc, literal, parquet_path, quoted, timestamp
+from martfeast.files import TEMPORARY
 from martfeast.offline_store.columns import Columns, OfflineDataError, check_time, describe
 from martfeast.published.verified import damage_of_tagged
 
@@ -31,7 +32,7 @@ def connect(config: RepoConfig) -> duckdb.DuckDBPyConnection:
     spill = repo / (settings.spill_directory or tempfile.gettempdir())
     spill.mkdir(parents=True, exist_ok=True)
     # A folder for each connection: two that share one would take each other's files.
-    folder = spill / f"martfeast-spill-{uuid.uuid4().hex}"
+    folder = spill / f"{TEMPORARY}spill-{uuid.uuid4().hex}"
     connection.execute(f"set temp_directory = {literal(str(folder))}")
     if settings.memory_limit:
         connection.execute(f"set memory_limit = {literal(settings.memory_limit)}")

@@ -1,20 +1,22 @@
 """Removes published versions that nothing needs any more."""
 
 import json
-import time
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from martfeast.files import ASIDE, COPIED, is_publishing, leftovers
 from martfeast.published.release import Release
+from martfeast.published.verified import SEEN, forget_gone
 from martfeast.records import RecordError
 
 DEFAULT_KEPT_RELEASES = 10
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, and what stayed: files, bytes, versions."""
+    """What was removed, and what stayed: files and folders, bytes, versions."""
 
     removed: list[Path]
     removed_bytes: int
@@ -26,19 +28,25 @@ class PruneError(Exception):
 
 
 def prune(
-    published_path: Path, kept_releases: int, registry_texts: list[str], dry_run: bool = False
+    published_path: Path,
+    kept_releases: int,
+    registry_texts: list[str],
+    dry_run: bool = False,
+    others: Iterable[Path] = (),
 ) -> Pruned:
     """Remove the versions that are in none of the last releases and that no registry names.
 
-    Kept are: the current release, the newest releases before it, what a publishing run has set out
-    to write, and every version whose path or name occurs anywhere in a registry: as the source of
-    a feature view, or in the storage or the tags of a saved dataset.
+    Kept are: the current release, the newest releases before it, what a run that publishes now has
+    set out to write, and every version whose path or name occurs anywhere in a registry: as the
+    source of a feature view, or in the storage or the tags of a saved dataset. What killed runs
+    left, and notes of files that are gone, are removed too.
 
     Args:
         published_path: the folder of published marts.
         kept_releases: how many releases to keep, the current one included; 1 or more.
         registry_texts: all that each Feast registry over this folder holds, as text.
         dry_run: only say what would be removed.
+        others: what killed runs left elsewhere, to be removed too.
 
     Returns:
         What was removed.
@@ -49,10 +57,9 @@ def prune(
     """
     # Listed first: what a publishing run writes from here on is not in the list.
     files = sorted((published_path / "marts").glob("*/*.parquet"))
-    # DuckDB writes under tmp_... and renames; what a kill left under such a name is old by now.
-    unfinished = sorted(published_path.glob("**/tmp_*"))
-    forgotten = [path for path in unfinished if time.time() - path.stat().st_mtime > DAY_SECONDS]
-    files = [file for file in files if file not in unfinished]
+    files = [file for file in files if not file.name.startswith("tmp_")]
+    # Asked before the release is read: what is listed is of runs that have ended, or of this one.
+    is_awaited = is_publishing(published_path)
     releases = sorted((published_path / "releases").glob("[0-9]*.json"))
     releases = [release for release in releases if release.stem.isdecimal()]
     current = published_path / "current.json"
@@ -60,19 +67,34 @@ def prune(
     recent = [release for release in releases if int(release.stem) > number - kept_releases]
     for release in recent:
         needed |= _named_in(published_path, release, files)
-    needed |= _pending(published_path / "pending.json")
+    if is_awaited:
+        needed |= _pending(published_path / "pending.json")
     unneeded = [
         file
         for file in files
         if file not in needed and not any(_names(text, file) for text in registry_texts)
     ]
     old = [release for release in releases if int(release.stem) <= number - kept_releases]
-    removed = unneeded + old + forgotten
-    size = sum(file.stat().st_size for file in removed)
+    # A release before its versions, so that a kill leaves none that names what is gone.
+    removed = [*old, *unneeded, *leftovers(published_path, f"{ASIDE}|{COPIED}", 2), *others]
+    size = sum(_size(path) for path in removed)
     if not dry_run:
-        for file in removed:
-            file.unlink(missing_ok=True)
+        for path in removed:
+            _remove(path)
+        for seen in published_path.glob(f"marts/*/{SEEN}"):
+            forget_gone(seen.parent)
     return Pruned(removed, size, len(files) - len(unneeded))
+
+
+def _size(path: Path) -> int:
+    return sum(one.lstat().st_size for one in (path, *path.rglob("*")) if not one.is_dir())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _names(registry_text: str, file: Path) -> bool:

@@ -231,6 +231,16 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
         return Release()
 
 
+def newer_release(published_path: Path, current: Release) -> int:
+    """Return the highest number of a release that is there and above the current one; 0 if none.
+
+    An older one was brought back then, or a run was cut off before the newer one held.
+    """
+    names = [path.stem for path in (published_path / "releases").glob("[0-9]*.json")]
+    newest = max((int(name) for name in names if name.isdecimal()), default=0)
+    return newest if newest > current.number > 0 else 0
+
+
 @dataclass(frozen=True)
 class ColumnDifferences:
     """How a published file differs from a contract; nothing is said if it does not.

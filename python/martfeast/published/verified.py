@@ -83,6 +83,16 @@ def damage_of_tagged(path: Path, tags: Mapping[str, str]) -> str:
     return damage(path, int(tags["byte_count"]), tags.get("sha256"))
 
 
+def forget_gone(folder: Path) -> None:
+    """Drop what is kept of a folder's files that are gone; the last takes the note with it."""
+    noted = _read(folder)
+    there = {name: one for name, one in noted.items() if (folder / name).exists()}
+    if not there:
+        (folder / SEEN).unlink(missing_ok=True)
+    elif there != noted:
+        _Seen(files=there).write(folder / SEEN)
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -37,6 +37,7 @@ def main(target: Path, given: list[str]) -> int:
         databases[name] = _database(attached.path, attached.type)
     warehouse = {
         "type": credentials.type,
+        "name": credentials.database,
         "target": adapter.config.target_name,  # type: ignore[attr-defined]
         "databases": databases,
         "settings": getattr(credentials, "settings", None) or {},

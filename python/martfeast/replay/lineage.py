@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from martfeast.engines.duckdb import literal, quoted
+from martfeast.files import temporary_folder, wait_for_database
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.checksums import text_checksum
 from martfeast.from_dbt.dbt_project import DbtProject
@@ -71,6 +71,7 @@ class Lineage:
     settings: of its sessions, as the profile has them.
     refused: why a relation, and so every mart on it, cannot be replayed, by unique_id.
     compiled: the MD5 of each model's SQL as dbt compiled it; '' where every build has other SQL.
+    evidence: SQL of the schema in which the dbt package notes what dbt ran.
     """
 
     relations: dict[str, Relation]
@@ -78,6 +79,7 @@ class Lineage:
     settings: dict[str, Any]
     refused: dict[str, Problem]
     compiled: dict[str, str]
+    evidence: str = "martfeast"
 
     @cached_property
     def namesakes(self) -> set[str]:
@@ -124,6 +126,7 @@ def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
         warehouse["settings"],
         _python_models(graph, found),
         {name: _compiled_checksum(one, graph.relation(name)) for name, one in found.items()},
+        f"{quoted(warehouse['name'])}.{quoted(artifacts.evidence_schema)}",
     )
     _refuse_same_tables(lineage)
     _refuse_unreadable(lineage, warehouse["databases"])
@@ -204,7 +207,7 @@ def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
 
 
 def _run_dbt(artifacts: Artifacts, dbt_project: DbtProject) -> tuple[Graph, dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="martfeast-replay-") as name:
+    with temporary_folder("replay") as name:
         target, options = Path(name), dbt_project.arguments
         done = subprocess.run(
             [sys.executable, "-m", "martfeast.replay.compile_project", str(target), *options],
@@ -221,12 +224,8 @@ def _run_dbt(artifacts: Artifacts, dbt_project: DbtProject) -> tuple[Graph, dict
         )
         if done.returncode != 0:
             said = " ".join((done.stdout + done.stderr).split())
-            if "Could not set lock" in said:
-                raise _refusal(
-                    "warehouse",
-                    "Another process has it open for writing.",
-                    "Try again when that is done.",
-                )
+            if wait_for_database(done.stdout + done.stderr):
+                return _run_dbt(artifacts, dbt_project)
             raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
         graph = read_graph(target / "manifest.json")
         return graph, json.loads((target / "warehouse.json").read_bytes())

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
+from martfeast.files import wait_while_held
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
+from martfeast.gate.criterion import some
 from martfeast.gate.evidence import Evidence
 from martfeast.gate.judge import as_problem
-from martfeast.problems import DeclarationError, Problem, did_you_mean, refusal
+from martfeast.problems import DeclarationError, Problem, ProblemLog, did_you_mean, refusal
+from martfeast.published.release import Release, read_release
 from martfeast.published.replays import ReplayRecord, require_writable, write_replays
 from martfeast.replay.blind_spots import warnings
 from martfeast.replay.lineage import Lineage, compile_lineage
 from martfeast.replay.report import ProjectReplay, failure
 from martfeast.replay.run import MartReplay, Replay, Say, replay
+from martfeast.replay.scratch import MACHINE, Scratch, out_of_room
 from martfeast.replay.trust import distrusted, who_vouches
 
 if TYPE_CHECKING:
@@ -45,44 +49,134 @@ def replay_project(
         at: moments to replay instead, UTC; no evidence either, unless a mart fails.
         say: is told of progress, a line at a time.
 
+    Returns:
+        What was shown, of one release: that which holds when the warehouse is read. A dbt run that
+        has the warehouse then is waited for.
+
     Raises:
         DeclarationError: there is no project, a mart is not there or not published by its present
-            code, or something cannot be replayed.
+            code, something cannot be replayed, or what is replayed was removed meanwhile.
 
     """
-    project = read_project(dbt_project)
-    artifacts = project.artifacts
-    evidence = Evidence(project)
-    marts = _find_marts(project, list(names))
-    _require_replayable(evidence, marts)
-    require_writable(artifacts.published_path)
+    evidence, marts, scratch = _read(dbt_project, list(names), say)
+    project, release = evidence.project, evidence.project.release
     from martfeast.replay.serving import ASOF_STORE, ServingCheck  # Feast takes seconds to import
 
-    say("compiling the project")
-    lineage = compile_lineage(artifacts, [mart.unique_id for mart in marts])
+    say(f"replaying  release {release.number}")
     moments = list(at)
     asked = cut_count or project.cuts
     store = feature_repo.offline_store if feature_repo else ASOF_STORE
-    with ServingCheck(project.declaration, marts, store) as serving:
-        replayed = replay(
-            marts,
-            lineage,
-            str(artifacts.project_dir),
-            asked,
-            moments,
-            project.time_zones,
-            serving,
-            say,
-        )
-    shown = _add_what_is_read(evidence, marts, lineage, replayed)
+    try:
+        with ServingCheck(project.declaration, marts, store) as serving:
+            replayed = replay(marts, scratch, asked, moments, project.time_zones, serving, say)
+    except MACHINE as error:
+        raise out_of_room(error) from error
+    finally:  # whatever another store makes of a file that is gone
+        _require_files(marts, release)
+    replayed = _without_other_rows(replayed, evidence, marts, scratch)
+    newest = read_release(project.artifacts.published_path, ProblemLog())
+    shown = _add_what_is_read(evidence, marts, scratch.lineage, replayed, newest.number)
     for mart in replayed.marts:
         if mart.due:
             shown.warnings[mart.mart].append(_due(mart))
     for name, said in serving.other_rows.items():
         shown.warnings[name].append(_other_store(name, str(store["type"]), said))
-    records = _records(evidence, marts, lineage, shown, 0 if moments else asked)
-    write_replays(artifacts.published_path, records)
+    records = _records(evidence, marts, scratch.lineage, shown, 0 if moments else asked)
+    write_replays(project.artifacts.published_path, records)
     return shown
+
+
+def _read(
+    dbt_project: ProjectLike, names: list[str], say: Say
+) -> tuple[Evidence, list[Mart], Scratch]:
+    """Read the project, the release and the warehouse, all of one state.
+
+    dbt publishes before it gives its warehouse free, so a release that is the same before the
+    warehouse is read and after it is the one that the last whole run left.
+    """
+    while True:
+        project = read_project(dbt_project)
+        evidence = Evidence(project)
+        marts = _find_marts(project, names)
+        try:
+            _require_replayable(evidence, marts)
+        except DeclarationError:  # so it may be as long as a run has not published yet
+            warehouse = project.artifacts.project_dir / project.release.location
+            if project.release.location and wait_while_held(warehouse):
+                continue
+            raise
+        require_writable(project.artifacts.published_path)
+        say("compiling the project")
+        lineage = compile_lineage(project.artifacts, [mart.unique_id for mart in marts])
+        scratch = Scratch(lineage, str(project.artifacts.project_dir))
+        now = read_release(project.artifacts.published_path, ProblemLog())
+        if now.judged_by == project.release.judged_by:
+            return evidence, marts, scratch
+        say("dbt has published since the project was read: reading it again")
+
+
+def _require_files(marts: list[Mart], release: Release) -> None:
+    """Insist that what was compared is still there."""
+    gone = [mart for mart in marts if not mart.path.exists()]
+    if gone:
+        raise DeclarationError(
+            [
+                Problem(
+                    mart.name,
+                    "version-removed",
+                    f"{mart.path} of release {release.number} was removed while it was replayed.",
+                    "Nothing is recorded: run `martfeast replay` again.",
+                )
+                for mart in gone
+            ]
+        )
+
+
+def _without_other_rows(
+    replayed: Replay, evidence: Evidence, marts: list[Mart], scratch: Scratch
+) -> Replay:
+    """Say of a mart whose rows are others than those published why, if they were never meant to be.
+
+    That is no fault of the mart, and nothing was shown of it.
+    """
+    release = evidence.project.release
+    why = {
+        mart.unique_id: _held_back(evidence, mart) or _later_run(mart, scratch, release)
+        for mart in marts
+    }
+    return replace(
+        replayed,
+        marts=[
+            one
+            if one.is_as_published or not why[one.unique_id]
+            else replace(
+                one,
+                is_of_release=False,
+                problem=f"{why[one.unique_id]}, so there is nothing to compare and nothing is"
+                " recorded. Run `dbt build`, then replay again",
+            )
+            for one in replayed.marts
+        ],
+    )
+
+
+def _held_back(evidence: Evidence, mart: Mart) -> str:
+    reasons = evidence.verdict(mart).held_back
+    return f"its present rows are held back ({some(reasons)})" if reasons else ""
+
+
+def _later_run(mart: Mart, scratch: Scratch, release: Release) -> str:
+    """Return in words what built rows under a mart after a release; empty if nothing is known to.
+
+    A run that was cut off or could not publish did; or the release is an older one, brought back.
+    """
+    above = {scratch.lineage.relations[name].sql for name in scratch.lineage.above(mart.unique_id)}
+    for run in scratch.runs or []:
+        if run.invocation == release.judged_by:
+            return ""
+        if run.relations & above:
+            return f"the warehouse has rows of {run}, and release {release.number} is of before it"
+    return ""
 
 
 def _find_marts(project: Project, wanted: list[str]) -> list[Mart]:
@@ -131,7 +225,7 @@ def _other_store(mart: str, store: str, said: str) -> Problem:
 
 
 def _add_what_is_read(
-    evidence: Evidence, marts: list[Mart], lineage: Lineage, replayed: Replay
+    evidence: Evidence, marts: list[Mart], lineage: Lineage, replayed: Replay, newest: int
 ) -> ProjectReplay:
     """Add to what was replayed what only reading shows: labels upstream, trust, blind spots."""
     label_upstream = {
@@ -163,6 +257,8 @@ def _add_what_is_read(
             mart: {one.name: one.declared.trusted for one in models.values()}
             for mart, models in trusted.items()
         },
+        evidence.project.release.number,
+        newest,
     )
 
 
@@ -199,5 +295,5 @@ def _records(
             trusted=shown.trusted[result.mart],
         )
         for result in shown.replay.marts
-        if asked >= evidence.project.cuts or result.differences
+        if result.is_of_release and (asked >= evidence.project.cuts or result.differences)
     }

@@ -15,12 +15,15 @@ class ProjectReplay:
 
     marts: as replayed, and what else forbids to call it passed. warnings: by mart.
     trusted: by mart, the models that are taken at their word, and why where that is declared.
+    release: the number of the release that was replayed. newest: of the one that holds at the end.
     """
 
     replay: Replay
     marts: list[MartReplay]
     warnings: dict[str, list[Problem]]
     trusted: dict[str, dict[str, str]]
+    release: int
+    newest: int
 
     @property
     def has_passed(self) -> bool:
@@ -48,13 +51,16 @@ class ProjectReplay:
         listed = [problem for problems in self.warnings.values() for problem in problems]
         if listed:
             lines += ["", "To look at:", *map(str, listed)]
-        lines += ["", _conclusion(self.marts)]
+        if self.newest != self.release:
+            lines += ["", f"Release {self.newest} was published meanwhile, and is not replayed."]
+        lines += ["", f"release {self.release} was replayed", _conclusion(self.marts)]
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         """Return what was shown, for ``json.dumps``."""
         return {
             "has_passed": self.has_passed,
+            "release": self.release,
             "cuts": [
                 {
                     "at": cut.at.isoformat(),

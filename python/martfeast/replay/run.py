@@ -34,6 +34,8 @@ class MartReplay:
     cuts: moments that withheld facts under it and compared rows of it. enough: how many it takes.
     compared, withheld: how many rows and facts, over all cuts.
     differences: where it knew the future. problem: why nothing was shown; empty if something was.
+    is_as_published: whether, of all that is there, the same rows were built as are published.
+    is_of_release: whether the warehouse has, as far as it says, the rows that were published.
     due: why no cut can show anything yet, where its rows could not know the future at all.
     """
 
@@ -46,6 +48,8 @@ class MartReplay:
     differences: list[Difference]
     problem: str
     due: str = ""
+    is_as_published: bool = True
+    is_of_release: bool = True
 
     @property
     def has_passed(self) -> bool:
@@ -69,8 +73,7 @@ class Replay:
 
 def replay(
     marts: list[Mart],
-    lineage: Lineage,
-    project_dir: str,
+    scratch: Scratch,
     cut_count: int = DEFAULT_CUTS,
     at: Iterable[datetime] = (),
     time_zones: Iterable[str] = (),
@@ -81,8 +84,7 @@ def replay(
 
     Args:
         marts: marts with a published version that the present code made.
-        lineage: of these marts.
-        project_dir: the dbt project's folder.
+        scratch: a database to build them in, of their lineage.
         cut_count: how many moments to choose from the data.
         at: moments to replay instead, UTC.
         time_zones: IANA zones whose midnights and clock changes are among the moments.
@@ -94,11 +96,8 @@ def replay(
         What was shown. A mart has passed if at every cut its rows are those published. One that
         cannot be built again has not, and its problem says why.
 
-    Raises:
-        DeclarationError: the warehouse cannot be read.
-
     """
-    scratch = Scratch(lineage, project_dir)
+    lineage = scratch.lineage
     scratch.build(None, set(lineage.relations))
     order = [mart.unique_id for mart in marts]
     refused = [_refused(mart, scratch.failed, say) for mart in marts if _is_refused(scratch, mart)]
@@ -182,6 +181,7 @@ class _Shown:
             differences,
             problem,
             "" if problem or differences else self._due(),
+            self.rebuilt.is_none,
         )
 
     def _advice(self) -> str:

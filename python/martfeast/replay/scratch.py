@@ -1,5 +1,6 @@
 """The database in which a lineage is built again as of a cut; the warehouse is only read."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +8,24 @@ from datetime import datetime
 import duckdb
 
 from martfeast.engines.duckdb import literal, quoted, timestamp
-from martfeast.problems import Problem, refusal
+from martfeast.files import temporary_folder, wait_for_database
+from martfeast.problems import DeclarationError, Problem, refusal
 from martfeast.replay.declared_time import END_OF_DAY
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.plan import Plan, read_plan
+
+# What the machine lacks, and no relation is to blame for.
+MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException)
+
+
+def out_of_room(error: Exception) -> DeclarationError:
+    """Return the error of a replay that the machine has no room for."""
+    return refusal(
+        "replay",
+        "no-room",
+        f"It cannot go on: {str(error).splitlines()[0].rstrip('.')}. Nothing is recorded.",
+        f"Make room in {tempfile.gettempdir()}, or name another folder in TMPDIR.",
+    )
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,25 @@ class Cut:
         return f"{self.at.isoformat(sep=' ')} ({self.reason}, later facts {self.perturbation})"
 
 
+@dataclass(frozen=True)
+class Run:
+    """A dbt command that was to build relations of a lineage, by the evidence in the warehouse.
+
+    invocation: dbt's id of it. command: dbt's. began: UTC. has_ended: whether it came to its end.
+    relations: what it was to build, as SQL.
+    """
+
+    invocation: str
+    command: str
+    began: datetime
+    has_ended: bool
+    relations: frozenset[str]
+
+    def __str__(self) -> str:
+        how = "" if self.has_ended else ", which was cut off"
+        return f"`dbt {self.command}` of {self.began:%Y-%m-%d %H:%M:%S} UTC{how}"
+
+
 class _Unbuilt(Exception):
     """A relation cannot be built; ``problem`` says why."""
 
@@ -39,6 +73,8 @@ class _Unbuilt(Exception):
 class Scratch:
     """A DuckDB in memory in which a lineage is built again; the warehouse is only read.
 
+    It is read once, while nobody can write to it. runs: what dbt had run in it then, the newest
+    first; None where nothing is read from it, or it does not say.
     failed: why a relation, or what it is made of, could not be built last, by unique_id.
     plans: of the relations that were made of SQL, by unique_id.
     """
@@ -46,7 +82,7 @@ class Scratch:
     def __init__(self, lineage: Lineage, project_dir: str) -> None:
         self.lineage = lineage
         self.connection = duckdb.connect()
-        self.spill = tempfile.TemporaryDirectory(prefix="martfeast-replay-")
+        self.spill = temporary_folder("replay")
         self.connection.execute(f"set temp_directory = {literal(self.spill.name)}")
         for name, value in lineage.settings.items():
             self.connection.execute(f"set {name} = {literal(str(value))}")
@@ -55,6 +91,7 @@ class Scratch:
         self.connection.execute("attach ':memory:' as replayed")
         self.connection.execute("use replayed")
         self.connection.execute("detach memory")
+        self.runs: list[Run] | None = None
         self.time_types: dict[str, str] = {}
         self.number = {name: index for index, name in enumerate(lineage.relations)}
         self.names = {f"r{index}": name for name, index in self.number.items()}
@@ -92,6 +129,8 @@ class Scratch:
                 self._make(relation)
             except _Unbuilt as error:
                 self.failed[relation.unique_id] = error.problem
+        if is_needed:
+            self.runs = self._read_runs()
         for name, reason in attached.items():
             if not reason:
                 self.connection.execute(f"detach {quoted(name)}")
@@ -102,8 +141,25 @@ class Scratch:
         try:
             self.connection.execute(sql)
         except duckdb.Error as error:
+            if wait_for_database(str(error)):
+                return self._attach(name, sql)
             return str(error).splitlines()[0].rstrip(".")
         return ""
+
+    def _read_runs(self) -> list[Run] | None:
+        evidence = self.lineage.evidence
+        try:
+            rows = self.connection.execute(
+                "select invocation_id, command, started_at,"
+                f" invocation_id in (select invocation_id from {evidence}.completions),"
+                f" selected_relations from {evidence}.invocations order by invocation_number desc"
+            ).fetchall()
+        except duckdb.Error:
+            return None
+        return [
+            Run(invocation, command, began, has_ended, frozenset(relations or []))
+            for invocation, command, began, has_ended, relations in rows
+        ]
 
     def _build_shared(self) -> set[str]:
         """Build what no cut changes, once; return its unique_ids."""
@@ -137,6 +193,8 @@ class Scratch:
         try:
             self.connection.execute(f"create or replace table {self.table(relation)} as {rows}")
         except duckdb.Error as error:
+            if isinstance(error, MACHINE) and not re.search("[Nn]o files found", str(error)):
+                raise out_of_room(error) from error
             raise _Unbuilt(
                 relation,
                 "not-replayable",

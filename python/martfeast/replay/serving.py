@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from martfeast.declaration.declared import Declaration, Exposure, FeatureMart, Mart
 from martfeast.engines.duckdb import literal, parquet_rows, quoted, timestamp
+from martfeast.files import temporary_folder
 from martfeast.published.release import PUBLISHED_AT
 from martfeast.replay.answers import Mismatch, require_same
 from martfeast.replay.compare import typed_columns
@@ -76,7 +77,7 @@ class ServingCheck:
         self.declaration = declaration
         self.marts = [mart for mart in marts if isinstance(mart, FeatureMart)]
         self.other_rows: dict[str, str] = {}
-        self._directory = tempfile.TemporaryDirectory(prefix="martfeast-serving-")
+        self._directory = temporary_folder("serving")
         self.folder = Path(self._directory.name)
         # Replayed marts are always written to the same files, so that one registry will do.
         self.then_files = {mart.name: self.folder / f"{mart.name}.parquet" for mart in self.marts}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from martfeast.declaration.project import read_project
-from martfeast.files import acquire_lock, wait_for_publishing
+from martfeast.files import acquire_lock, unusable, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.assess import assess
@@ -56,6 +56,8 @@ def expose(
         assessment.require_ready()
     except DeclarationError as error:
         raise SystemExit(str(error)) from None
-    for note in notes(assessment.readiness):
+    except OSError as error:
+        raise SystemExit(f"martfeast: {unusable(error)}") from None
+    for note in notes(assessment):
         print(f"martfeast: {note}", file=sys.stderr)
     namespace.update(feast_objects(assessment.project.declaration))

@@ -1,9 +1,14 @@
 """Feast feature repos: what their settings say, and what their registries hold."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from martfeast.files import ASIDE, FOLDERS, leftovers, locked
 from martfeast.gate.evidence import Registered
 from martfeast.problems import DeclarationError, refusal
 
@@ -80,6 +85,30 @@ class FeatureRepo:
         if path is not None:
             return path.read_bytes().decode("latin-1") if path.exists() else ""
         return str(self.store().registry.proto())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep `feast apply` from the registry, and wait for one that has it."""
+        path = self.registry_path
+        if path is None or not path.exists():
+            yield
+            return
+        with locked(Path(f"{path}.lock"), waiting_for="a feast apply holds the registry"):
+            yield
+
+    def leftovers(self) -> list[Path]:
+        """Return what runs that were killed left here, and in the folders for what need not stay.
+
+        Those of another account, in a folder for all, are not returned.
+        """
+        found = [*leftovers(self.path, ASIDE, 1)]
+        if self.registry_path is not None:
+            found += leftovers(self.registry_path.parent, ASIDE)
+        for folder in (tempfile.gettempdir(), self.offline_store.get("spill_directory")):
+            if folder is not None:
+                spilled = leftovers(self.path / str(folder), FOLDERS)
+                found += [one for one in spilled if one.stat().st_uid == os.geteuid()]
+        return found
 
     def store(self) -> "FeatureStore":
         """Return the feature store. Importing Feast takes seconds, so it happens here.

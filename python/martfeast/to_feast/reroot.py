@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from martfeast.files import locked
 from martfeast.problems import DeclarationError, Problem, refusal
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def reroot(project_dir: Path, repo: "FeatureRepo") -> Rerooted:
     if path is None or not path.exists() or not str(store_type).startswith("martfeast."):
         message = f"{repo.yaml_file} names no file of SafeFileRegistryStore that is there."
         raise refusal("registry", "registry-missing", message, "Run `feast apply`: it writes it.")
-    with locked(Path(f"{path}.lock"), waiting_for="a feast apply holds the registry"):
+    with repo.locked():
         try:
             home = read_repos(path).get(config.project)
         except RegistryPlaceError as error:

@@ -81,6 +81,13 @@
   {% do martfeast.write_versions(folder, shown) %}
   {% do martfeast.draft_release() %}
   {% set change = martfeast.count_changes(folder) %}
+  {% if change['old_number'] | int > change['current_number'] | int > 0 %}
+    {% do log(
+      'martfeast: ' ~ shown ~ '/current.json was release ' ~ change['current_number'] ~ ', and there was a release '
+      ~ change['old_number'] ~ ' already: an older one was brought back, or the newer one was cut off before it held',
+      info=true
+    ) %}
+  {% endif %}
   {% set number = (change['old_number'] | int) + (1 if change['change_count'] else 0) %}
   {% if number > 0 %}
     {% do martfeast.write_release(folder, number, change['change_count'] > 0) %}
@@ -197,13 +204,15 @@
 {% endmacro %}
 
 
-{# The number of the newest release, which is never used again, and how many marts have another version in the next one. #}
+{# The numbers of the current release and of the newest, which is never used again; and how many marts change. #}
 {% macro count_changes(folder) %}
   {% set sql %}
     select
+        cast(coalesce(max(published.release_number), 0) as bigint) as current_number,
         greatest(
             cast(coalesce(max(published.release_number), 0) as bigint),
-            {{ martfeast.newest_release_number(folder) }}
+            {{ martfeast.newest_release_number(folder) }},
+            case when max(published.release_number) > 0 then {{ martfeast.newest_publication() }} else 0 end
         ) as old_number,
         count(*) filter (
             where published.version is distinct from martfeast_release.version
@@ -212,6 +221,20 @@
     full join martfeast_release on published.unique_id = martfeast_release.unique_id
   {% endset %}
   {{ return(run_query(sql).rows[0]) }}
+{% endmacro %}
+
+
+{# The highest number of a release that this target published from this database; SQL. #}
+{% macro newest_publication() %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% set sql %}(
+                select coalesce(max(publications.release_number), 0) from {{ evidence }}.publications
+                inner join {{ evidence }}.invocations on publications.invocation_id = invocations.invocation_id
+                where
+                    invocations.target_name = {{ martfeast.literal(target.name) }}
+                    and invocations.schema_name = {{ martfeast.literal(target.schema) }}
+            ){% endset %}
+  {{ return(sql) }}
 {% endmacro %}
 
 
