@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from feast import FeatureStore
+from martfeast.datasets.folder import find_datasets, verify
 from martfeast.offline_store.columns import OfflineDataError
 from martfeast.published.replays import Replays
 from martfeast.published.verified import SEEN, damage, file_sha256
@@ -123,9 +124,11 @@ def test_rows_of_a_build_that_was_cut_off_are_unproven(library):
 
 def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
     """It has read the release when a build begins, and the warehouse when that is publishing."""
+    assert library.feast("apply").returncode == 0
     (library.path / "wait").touch()
     library.path.with_name("temporary").mkdir()
     compiled = ["-m", "stopped", "wait", "shutil.rmtree martfeast-replay-", str(library.path)]
+    versions = library.versions()
     replay = library.start(*compiled, "martfeast", "replay", "--select", TITLES)
     replay.wait_for("waits")
     shelves(library, 1)
@@ -138,6 +141,10 @@ def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
     replay.wait_for("open: waiting")
     assert replay.is_running(), replay.said
     # Who comes now and needs no warehouse works on what is published, or waits too.
+    made = library.martfeast("dataset", SERVICE, cwd=library.path)
+    assert made.returncode == 0, made.stderr
+    ((folder, record),) = find_datasets(library.path / f"out/datasets/{SERVICE}")
+    assert {one.mart: one.version for one in record.inputs.marts}[TITLES] == versions[TITLES]
     apply = library.start("feast", *library.in_feature_repo, "apply")
     prune = library.start("martfeast", "prune")
     build.resume()
@@ -147,6 +154,8 @@ def test_a_replay_among_builds_is_of_one_release_and_says_which(library):
     assert "dbt has published since the project was read: reading it again" in replay.said
     assert "release 2 was replayed" in replay.said
     assert_readable(library)
+    assert library.versions()[TITLES] != versions[TITLES]
+    verify(folder, record)
     status = library.martfeast("status", cwd=library.path)
     assert status.returncode == 0, status.stdout
 
