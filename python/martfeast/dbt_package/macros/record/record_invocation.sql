@@ -174,7 +174,8 @@
     {% do owners.update({group.name: email or group.owner.name}) %}
   {% endfor %}
   {% set rows = [] %}
-  {% set known = {} %}
+  {% set relations_known = {} %}
+  {% set code_known = {} %}
   {% for node in graph.nodes.values() if node.resource_type in ['model', 'seed', 'snapshot', 'test'] %}
     {% set is_test = node.resource_type == 'test' %}
     {% set feast = martfeast.feast_meta(node) if node.resource_type == 'model' else none %}
@@ -190,14 +191,14 @@
       node.resource_type,
       node.name if is_test else node.alias,
       node.config.materialized,
-      martfeast.code_checksum(node, known),
+      martfeast.code_checksum(node, code_known),
       node.config.severity | lower if is_test else none,
       node.depends_on.nodes or [],
       ([node.attached_node] if node.attached_node else node.depends_on.nodes) if is_test else [],
       owners.get(node.config.group),
       feast is not none,
       waivers,
-      martfeast.relations_of(node, known)
+      martfeast.relations_of(node, relations_known)
     ]) %}
   {% endfor %}
   {{ return(rows) }}
