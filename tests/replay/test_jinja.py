@@ -1,7 +1,15 @@
 """Jinja: what it reads of clocks and of the database, by whatever name, and what only looks so."""
 
 import pytest
-from martfeast.replay.jinja import BY_BUILD, CLOCK, QUERY, UNREAD, jinja_reads
+from martfeast.replay.jinja import (
+    BY_BUILD,
+    CLOCK,
+    QUERY,
+    UNREAD,
+    jinja_reads,
+    names_used,
+    taken_whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +46,25 @@ from martfeast.replay.jinja import BY_BUILD, CLOCK, QUERY, UNREAD, jinja_reads
         ("{% if flags.FULL_REFRESH %}x{% endif %}", BY_BUILD, "flags.FULL_REFRESH"),
         ("{{ invocation_args_dict }}", BY_BUILD, "invocation_args_dict"),
         ("{% if x %}", UNREAD, "Unexpected end of template"),
+        ("{{ x | shuffle }}", UNREAD, "No filter named 'shuffle'"),
+        ("{{ " + "1 + " * 2000 + "1 }}", UNREAD, None),
+        ("{{ thread_id }}", CLOCK, "thread_id"),
+        ("{{ lipsum(n=1) }}", CLOCK, "lipsum"),
+        ("{{ model.created_at }}", CLOCK, "model"),
+        ("{{ (graph.nodes.values() | list)[0].created_at }}", CLOCK, "graph"),
+        ("{{ config.model.created_at }}", UNREAD, "config.model"),
+        ("{{ ref.manifest.metadata.generated_at }}", UNREAD, "ref.manifest"),
+        ("{{ ref.db_wrapper.execute('select 1') }}", UNREAD, "ref.db_wrapper"),
+        ("{% set r = ref %}{{ r.manifest }}", UNREAD, "ref"),
+        ("{{ source.config.args }}", UNREAD, "source.config"),
+        ("{{ render('{{ run_started_at }}') }}", UNREAD, "render"),
+        ("{{ load_relation(this) is none }}", QUERY, "load_relation"),
+        ("{{ selected_resources }}", BY_BUILD, "selected_resources"),
     ],
 )
 def test_what_makes_the_sql_of_a_build_another(text, rule, words):
     found = jinja_reads(text, [])
-    assert (rule, words) in [(read.rule, read.words) for read in found]
+    assert (rule, words) in [(read.rule, words and read.words) for read in found]
     # A macro that the model calls is read as the model is.
     (called, *_) = jinja_reads("select 1", [f"{{% macro m(name) %}}{text}{{% endmacro %}}"])
     assert called.rule == rule
@@ -66,6 +88,10 @@ def test_what_makes_the_sql_of_a_build_another(text, rule, words):
         "{{ row.now }} {{ row['run_query'] }} {{ relation.statement }}",
         "{{ dbt.dateadd('day', 1, 'at') }} {{ target.name }} {{ env_var('X') }}",
         "{{ context['ref']('x') }}",
+        "{{ log('built at ' ~ run_started_at) }}{% do log(invocation_id, info=true) %}",
+        "{{ config.get('x') }}{{ config(x=1) }}{{ var.has_var('x') }}{{ source('a', 'b') }}",
+        "{{ model.name }}{% for node in graph.nodes.values() %}{{ node.name }}{% endfor %}",
+        "{{ adapter.quote_as_configured('x', 'identifier') }}",
     ],
 )
 def test_what_only_looks_so(text):
@@ -76,3 +102,14 @@ def test_a_clock_is_read_where_it_is_handed_to_a_macro():
     macro = "{% macro day_of(kind) %}{{ kind.today() }}{% endmacro %}"
     (found,) = jinja_reads("\n{{ day_of(modules.datetime.date) }}", [macro])
     assert (found.rule, found.words, found.line) == (CLOCK, "modules.datetime", 2)
+
+
+def test_names_of_macros_are_found_however_they_are_taken():
+    text = (
+        "{% set a = one %}{{ a() }}{% set b = [two] %}{{ pack['three']() }}{{ pack.four() }}"
+        "{{ context['five']() }}{{ six(seven) }}{% call eight() %}{% endcall %}"
+    )
+    assert names_used(text) >= {"one", "two", "three", "four", "five", "six", "seven", "eight"}
+    assert "pack" not in taken_whole(text)
+    assert "pack" in taken_whole("{{ pack[name]() }}")
+    assert "pack" in taken_whole("{% set p = pack %}")

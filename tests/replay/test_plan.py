@@ -61,6 +61,14 @@ def plan_of(database, sql):
         ("select *, now() from 'file.csv'", ["now"]),
         ("select *, current_date from read_parquet('file.parquet')", ["current_date"]),
         ("select id, dated.current_date, now() from dated", ["now"]),
+        ("select current_date.strftime('%Y') from visits", ["strftime"]),
+        ("select current_timestamp.year(), localtime.hour() from visits", None),
+        ("select came.age() from visits", ["age"]),
+        ("select v.came.age() from visits v", None),
+        ("select (interval 1 day).ago() from visits", ["ago"]),
+        ("from query('select no' || 'w() as x')", ["now"]),
+        ("from query(array_to_string(['select', 'random() as x'], ' '))", ["random"]),
+        ("select version() from visits", ["version"]),
     ],
 )
 def test_a_reading_of_the_clock_or_of_chance(database, sql, words):
@@ -87,6 +95,8 @@ def test_a_reading_of_the_clock_or_of_chance(database, sql, words):
         "with now as (select 1 as id) select id from now",
         "select error('no') from visits",
         "from query('select id from visits')",
+        "select came.strftime('%Y'), came.year(), upper('x').lower() from visits",
+        "select age(came, came), came.age(came) from visits",
     ],
 )
 def test_names_that_look_like_a_clock(database, sql):
@@ -163,7 +173,6 @@ AGGREGATES, WINDOWS, ONE, FIRST, JOINS = (
     [
         ("select count(*) from visits", {AGGREGATES}),
         ("select id, max(came) from visits group by id", {AGGREGATES}),
-        ("select id from visits group by all", {AGGREGATES}),
         ("select arg_max(id, came) from visits", {AGGREGATES}),
         ("pivot guests on id in (1, 2) using sum(size)", {AGGREGATES}),
         ("summarize guests", {AGGREGATES}),
@@ -204,6 +213,22 @@ AGGREGATES, WINDOWS, ONE, FIRST, JOINS = (
         ("pivot guests on id using sum(size)", None),
         ("from 'file.csv'", None),
         ("select n from (select count(*) as n from visits), names", {AGGREGATES}),
+        ("select id from visits group by id having count(*) > 1", {AGGREGATES}),
+        ("select id, size from guests group by rollup (id, size)", {AGGREGATES}),
+        # Whether there is a row of facts is known from all of them, whatever else it is joined to.
+        ("from names left join visits using (id)", {JOINS}),
+        ("from visits right join names using (id)", {JOINS}),
+        ("from visits full join names using (id)", {JOINS}),
+        ("from names where id in (select id from visits)", {JOINS}),
+        ("from names where id not in (select id from visits)", {JOINS}),
+        ("select id in (select id from visits) from names", {JOINS}),
+        ("select exists (from visits where visits.id = names.id) from names", {JOINS}),
+        ("from names semi join visits using (id)", {JOINS}),
+        ("from names anti join visits using (id)", {JOINS}),
+        ("from names asof left join visits on names.id >= visits.id", {JOINS}),
+        ("select id from names except select id from visits", {JOINS}),
+        ("select id from names intersect select id from visits", {JOINS}),
+        ("select *, (select max(came) from visits where visits.id = names.id) from names", None),
     ],
 )
 def test_a_row_that_is_made_of_several(database, sql, operations):
@@ -218,6 +243,11 @@ def test_a_row_that_is_made_of_several(database, sql, operations):
     [
         "select id + 1 as id, came::date as day from visits where id > 3 order by came",
         "select distinct id, came from visits",
+        "select id, came from visits group by all",
+        "select id, came from visits group by 1, 2",
+        "from names right join visits using (id)",
+        "from names join visits using (id)",
+        "select id from visits intersect select id from names",
         "select id from visits union all select id from guests",
         "select id from visits union select id from guests",
         "select *, unnest(tags) from visits",
@@ -250,3 +280,12 @@ def test_sql_that_has_no_plan_says_why(database):
     found = plan_of(database, "pivot guests on id using sum(size)")
     assert "Cannot plan statement" in found.error
     assert found.syntax == ()
+
+
+def test_sql_that_is_nested_deeply_is_read(database):
+    key = " || '-' || ".join(["coalesce(cast(id as varchar), '')"] * 300)
+    found = plan_of(database, f"select md5({key}) as visit_key, now() from visits")
+    assert found.unstable() == ["now"]
+    assert found.operations({"visits"}) == []
+    found = plan_of(database, f"select md5({key}) as visit_key, current_date from visits")
+    assert found.unstable() == ["current_date"]

@@ -108,12 +108,13 @@ def _blind_spots(relation: Relation, plan: Plan, text: str) -> Iterator[tuple[st
     lead = len(text) - len(text.lstrip())
     for words in plan.unstable():
         yield CLOCK, words, _line(text, rf"\b{re.escape(words)}\b")
-    for words in plan.reads(relation.parents):
+    read_past_dbt = plan.reads(relation.parents)
+    for words in read_past_dbt:
         yield FILE, words, _line(text, re.escape(words))
     for read in relation.jinja:
         if read.rule != BY_BUILD:
             yield read.rule, read.words, read.line + text.count("\n", 0, lead)
-    if not plan.roots and not plan.syntax:
+    if not plan.roots and not read_past_dbt:
         yield SQL_UNREAD, plan.error, 1
 
 

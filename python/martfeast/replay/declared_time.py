@@ -40,14 +40,16 @@ def read_declared_time(node: Model | Source, file: str) -> DeclaredTime:
             those that there are.
 
     """
-    declared = node.config.meta.get("martfeast")
-    given: dict[str, Any] = declared if isinstance(declared, dict) else {}
+    given: Any = node.config.meta.get("martfeast") or {}
+    if not isinstance(given, dict):
+        message = f"Its meta.martfeast is {given!r}, and takes keys: {', '.join(KEYS)}."
+        raise _refusal(node, message, "Write one of them, with its value.", file)
     for key in given:
         if key not in KEYS:
             advice = did_you_mean(key, KEYS, f"Keys are: {', '.join(KEYS)}.")
             raise _refusal(node, f"Its meta.martfeast has no key {key!r}.", advice, file)
     for key in REASONS:
-        if key in given and (not isinstance(given[key], str) or not given[key].strip()):
+        if key in given and (not isinstance(given[key], str) or not given[key].strip(" .\n")):
             message = f"Its meta.martfeast.{key} is {given[key]!r}, and is to say why."
             raise _refusal(node, message, "Write the reason in words.", file)
     date_known_at = given.get("date_known_at", END_OF_DAY)

@@ -19,7 +19,14 @@ from martfeast.from_dbt.graph import Graph, read_graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
 from martfeast.replay.declared_time import DeclaredTime, read_declared_time
-from martfeast.replay.jinja import QUERY, JinjaRead, jinja_reads
+from martfeast.replay.jinja import (
+    QUERY,
+    UNREAD,
+    JinjaRead,
+    jinja_reads,
+    names_used,
+    taken_whole,
+)
 
 
 @dataclass(frozen=True)
@@ -296,14 +303,35 @@ def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
     if not isinstance(node, Model) or node.resource_type != "model":
         return ()
     direct = _direct_macros(graph, node.unique_id)
-    called = [graph.macros[name].macro_sql for name in sorted(graph.macros_called(direct))]
-    called += [graph.models[name].code.raw for name in graph.ephemeral_in(node.unique_id)]
+    ephemeral = [graph.models[name].code.raw for name in graph.ephemeral_in(node.unique_id)]
+    macros = _macros_reached(graph, direct, [node.code.raw, *ephemeral])
+    called = [*ephemeral, *(graph.macros[name].macro_sql for name in macros)]
     found = jinja_reads(node.code.raw, called)
+    packages = {macro.unique_id.split(".")[1] for macro in graph.macros.values()}
+    if whole := sorted(packages & frozenset().union(*map(taken_whole, [node.code.raw, *called]))):
+        found.append(JinjaRead(UNREAD, whole[0], 1))
     # dbt's own macros are not read, but some of them ask the database.
     asked = {"macro.dbt.run_query", "macro.dbt.statement"}
     if not asked.isdisjoint(graph.macros_called(direct, with_dbts_own=True)):
         found.append(JinjaRead(QUERY, "a query", 1))
     return tuple(found)
+
+
+def _macros_reached(graph: Graph, direct: list[str], texts: list[str]) -> list[str]:
+    """Return the macros that texts call, or name and so may call, dbt's own left out."""
+    found = graph.macros_called(direct)
+    waiting = [*texts, *(graph.macros[name].macro_sql for name in found)]
+    while waiting:
+        named = {
+            macro.unique_id
+            for name in names_used(waiting.pop())
+            for macro in graph.macros_by_name.get(name, ())
+            if not graph.is_dbts_own(macro.unique_id)
+        }
+        new = graph.macros_called(named) - found
+        found |= new
+        waiting += [graph.macros[name].macro_sql for name in new]
+    return sorted(found)
 
 
 def _direct_macros(graph: Graph, unique_id: str) -> list[str]:

@@ -6,7 +6,9 @@ macros and views opened, and a column that is named like a clock is a column.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,8 +41,6 @@ OPERATIONS = {
     "LOGICAL_LIMIT": "keeps the first rows",
     "LOGICAL_SAMPLE": "takes a sample of rows",
     "LOGICAL_RECURSIVE_CTE": "joins rows",
-    "LOGICAL_EXCEPT": "joins rows",
-    "LOGICAL_INTERSECT": "joins rows",
 }
 # The table function that runs a text as SQL.
 BY_TEXT = "query"
@@ -52,10 +52,20 @@ CLOCKS = {
     "localtimestamp": "current_localtimestamp",
     "localtime": "current_localtime",
 }
+# Schemas in which DuckDB's functions are.
+SCHEMAS = ("main", "pg_catalog", "system")
+DEEPEST = 20_000
 # What DuckDB tells of SQL, as JSON.
 PLAN = "json_serialize_plan($sql, optimize := false, skip_null := true)"
 SYNTAX = "json_serialize_sql($sql, skip_null := true)"
 JOINS = ("LOGICAL_EXCEPT", "LOGICAL_INTERSECT", "LOGICAL_CROSS_PRODUCT")
+# On which sides of a join it counts whether there is a row, and not only what is in it.
+LOOKED_UP = {
+    **dict.fromkeys(["LEFT", "SINGLE", "MARK", "SEMI", "ANTI"], (1,)),
+    **dict.fromkeys(["RIGHT", "RIGHT_SEMI", "RIGHT_ANTI"], (0,)),
+    **dict.fromkeys(["OUTER", "FULL"], (0, 1)),
+    **dict.fromkeys(["LOGICAL_EXCEPT", "LOGICAL_INTERSECT"], (1,)),
+}
 
 
 @dataclass(frozen=True)
@@ -79,10 +89,15 @@ class Plan:
         """Return what it calls that does not always answer the same, as words of the SQL."""
         found = dict.fromkeys(self.clocks)
         for part in _parts(self.syntax):
-            if _is_unstable(part, _unstable()):
+            if part.get("class") == "FUNCTION" and _is_unstable(part, _unstable()):
                 found[part["function_name"]] = None
             elif part.get("sample"):
                 found["sample"] = None
+        if not found:  # in a text that is put together, or a function of a column as its method
+            for part in _parts(self.roots):
+                is_call = part.get("expression_class") == "BOUND_FUNCTION"
+                if is_call and len(part.get("children", ())) in _unstable().get(_last(part), ()):
+                    found[_last(part)] = None
         return list(found)
 
     def reads(self, known: Iterable[str]) -> list[str]:
@@ -139,6 +154,25 @@ def read_plan(connection: duckdb.DuckDBPyConnection, sql: str, tables: dict[str,
         tables: what tables are, by the last part of their name.
 
     """
+    try:
+        with _deep():
+            return _read_plan(connection, sql, tables)
+    except RecursionError:
+        return Plan(sql, tables, (), (), (), "it is nested too deeply to be read")
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Let JSON be read that is nested as deeply as DuckDB lets SQL be."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _read_plan(connection: duckdb.DuckDBPyConnection, sql: str, tables: dict[str, str]) -> Plan:
     planned = _ask(connection, PLAN, sql)
     syntax = _syntax(connection, sql)
     clocks = list(_clocks(connection, sql, syntax))
@@ -240,13 +274,12 @@ class _Walk:
         if kind == "LOGICAL_GET" and not children:
             table = self.plan._table(node)
             return _last(node) not in GENERATORS if table is None else table in self.facts
-        is_plain = kind == "LOGICAL_DISTINCT" and node.get("distinct_type") == "DISTINCT"
-        is_join = "JOIN" in kind or kind in JOINS
-        if any(below) and kind not in WITHIN_ROWS and not is_plain:
-            if not is_join:
-                self.found[OPERATIONS.get(kind, f"has a step {kind.lower()}")] = None
-            elif sum(below) > 1:
+        if "JOIN" in kind or kind in JOINS:
+            looks_up = LOOKED_UP.get(str(node.get("join_type", kind)), ())
+            if sum(below) > 1 or any(below[side] for side in looks_up):
                 self.found["joins rows"] = None
+        elif any(below) and kind not in WITHIN_ROWS and not _is_distinct(node):
+            self.found[OPERATIONS.get(kind, f"has a step {kind.lower()}")] = None
         return any(below)
 
     def _with(self, node: Json, made: Json, rest: Json) -> bool:
@@ -261,6 +294,14 @@ class _Walk:
         else:
             self.ctes[number] = self.has_facts(made)
         return self.has_facts(rest)
+
+
+def _is_distinct(node: Json) -> bool:
+    """Tell whether an operator leaves out rows that are the same in all columns, and no others."""
+    if node["type"] == "LOGICAL_DISTINCT":
+        return node.get("distinct_type") == "DISTINCT"
+    is_group = node["type"] == "LOGICAL_AGGREGATE_AND_GROUP_BY" and node.get("groups")
+    return bool(is_group and not node.get("expressions")) and len(node.get("grouping_sets", [])) < 2
 
 
 def _parts(value: object) -> Iterator[Json]:
@@ -289,10 +330,19 @@ def _is_clock(part: Json) -> bool:
     return len(names) == 1 and names[0].lower() in CLOCKS
 
 
-def _is_unstable(part: Json, unstable: dict[str, set[int]]) -> bool:
-    if part.get("class") != "FUNCTION":
-        return False
-    return len(part["arguments"]) in unstable.get(part["function_name"].lower(), ())
+def _reads_clock(part: Json, unstable: Mapping[str, set[int]]) -> bool:
+    return _is_clock(part) or (part.get("class") == "FUNCTION" and _is_unstable(part, unstable))
+
+
+def _is_unstable(call: Json, unstable: Mapping[str, set[int]]) -> bool:
+    """Tell whether a function of the syntax is unstable, or is a method of a clock.
+
+    What a method is of stands where its schema would, and is an argument of it.
+    """
+    owner = str(call.get("schema", "")).lower()
+    is_method = bool(owner) and owner not in SCHEMAS
+    counts = unstable.get(call["function_name"].lower(), set())
+    return len(call["arguments"]) + is_method in counts or owner in CLOCKS
 
 
 @lru_cache(maxsize=1)
@@ -304,7 +354,7 @@ def _unstable() -> dict[str, set[int]]:
         " where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY') and function_name != 'error'"
     ).fetchall()
     # DuckDB does not say it of these.
-    rows += [("age", 1), ("current_localtimestamp", 0), ("current_localtime", 0)]
+    rows += [("age", 1), ("current_localtimestamp", 0), ("current_localtime", 0), ("version", 0)]
     found: dict[str, set[int]] = {}
     for name, count in rows:
         found.setdefault(name.lower(), set()).add(count)
@@ -314,6 +364,6 @@ def _unstable() -> dict[str, set[int]]:
     ).fetchall()
     for name, count, definition in macros:
         parts = list(_parts(_syntax(connection, f"select {definition}")))
-        if any(_is_clock(part) or _is_unstable(part, found) for part in parts):
+        if any(_reads_clock(part, found) for part in parts):
             found.setdefault(name.lower(), set()).add(count)
     return found
