@@ -431,6 +431,8 @@ def test_nan_is_missing_in_training_and_in_serving_and_infinity_is_a_limit(appli
     waiting = next(one for one in record["columns"] if one["name"] == "waiting_days")
     assert (waiting["missing_share"], waiting["distinct"]) == (1, 0)
     assert "Empty in every row: waiting_days." in record["limits"]
+    trusted = "When rows were known is taken on trust where nothing under a model says it: "
+    assert f"{trusted}loan_returns; loans." in record["limits"]
     infinite = "Infinite, and left out of means, least and greatest values: is_overdue in 1 rows."
     assert infinite in record["limits"]
     assert (record["label_audit"]["labelled"], record["label_audit"]["base_rate"]) == (2, 1e308)

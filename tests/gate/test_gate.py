@@ -401,6 +401,8 @@ def test_status_of_a_project_that_is_ready(built_library):
         [name, "ok", "15", "of", "15", "pass"] for name in (LABELS, ACTIVITY, TITLES)
     ]
     assert lines[-1] == "ready: 2 feature views, 1 services, 1 label marts; release 1"
+    assert "on trust: when rows were known of loan_returns; loans" in lines
+    assert "on trust loan_returns; loans" in said(status(built_library, LABELS))
 
 
 def test_status_of_one_mart(built_library):
@@ -409,6 +411,7 @@ def test_status_of_one_mart(built_library):
     record = built_library.published_mart(TITLES)
     assert f"version {record['version']}, 4 rows, known from 2026-03-01 08:00:00" in said(result)
     assert "vouched 4 of 4 tests passed" in said(result)
+    assert "on trust" not in said(result)  # seeds say when their rows were known
     # A path is not broken: it is there to be copied.
     assert built_library.published / record["path"] in map(Path, result.stdout.split())
     unknown = status(built_library, "title_availabilty")

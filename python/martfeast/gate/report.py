@@ -36,7 +36,7 @@ def notes(assessment: Assessment) -> list[str]:
         name: why
         for mart in assessment.readiness
         if mart.replay
-        for name, why in sorted(mart.replay.trusted.items())
+        for name, why in mart.replay.trusted.items()
     }
     if trusted:
         lines.append(f"on trust: when rows were known of {in_words(trusted)}")

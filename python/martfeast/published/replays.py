@@ -56,7 +56,7 @@ class Replays(Record):
 
 def in_words(trusted: dict[str, str]) -> str:
     """Return models that are taken at their word, and why where that is declared, as words."""
-    return "; ".join(f"{name}: {why}" if why else name for name, why in trusted.items())
+    return "; ".join(f"{name}: {why}" if why else name for name, why in sorted(trusted.items()))
 
 
 def replays_path(published_path: Path) -> Path:
