@@ -47,7 +47,7 @@ from martfeast.engines.duckdb import (
 from martfeast.files import replaced
 from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
-from martfeast.published.replays import ReplayRecord
+from martfeast.published.replays import ReplayRecord, in_words
 from martfeast.published.verified import file_sha256
 
 if TYPE_CHECKING:
@@ -160,10 +160,10 @@ class Builder:
             if (replay := self.replays.get(one.mart))
         ]
 
-    def _trusted(self) -> dict[str, str]:
-        """Return the models under the marts that are taken at their word, and why."""
-        marts = [one.mart for one in self.inputs.marts if one.mart in self.replays]
-        return {name: why for mart in marts for name, why in self.replays[mart].trusted.items()}
+    def _trusted(self) -> str:
+        """Return the models under the marts that are taken at their word, and why, as words."""
+        replays = (self.replays.get(one.mart) for one in self.inputs.marts)
+        return in_words(*(replay.trusted for replay in replays if replay))
 
     def _write_rows(self, spine: Path, data: Path, rows: int) -> None:
         """Write the rows kept, in order, and join the features to them through Feast."""

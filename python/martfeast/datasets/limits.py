@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from martfeast.datasets.record import ColumnFacts, GroupFacts, LabelAudit, SplitDrift
-from martfeast.published.replays import in_words
 
 
 def find_limits(
@@ -13,7 +12,7 @@ def find_limits(
     columns: list[ColumnFacts],
     split: dict[str, tuple[int, int]],
     infinite: dict[str, int],
-    trusted: dict[str, str],
+    trusted: str,
 ) -> list[str]:
     """Return limits as sentences; none if nothing measured is a reason for caution.
 
@@ -93,9 +92,9 @@ def _of_columns(columns: list[ColumnFacts], infinite: dict[str, int]) -> Iterato
         yield f"Infinite, and left out of means, least and greatest values: {rows}."
 
 
-def _of_trust(trusted: dict[str, str]) -> Iterator[str]:
+def _of_trust(trusted: str) -> Iterator[str]:
     if trusted:
         yield (
             "When rows were known is taken on trust where nothing under a model says it:"
-            f" {in_words(trusted)}."
+            f" {trusted}."
         )

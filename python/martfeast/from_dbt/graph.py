@@ -116,6 +116,11 @@ class Graph:
         return ("dbt", f"dbt_{self.adapter_type}")
 
     @cached_property
+    def packages(self) -> frozenset[str]:
+        """The packages that have macros, the project and dbt itself among them."""
+        return frozenset(macro_id.split(".")[1] for macro_id in self.macros)
+
+    @cached_property
     def macros_by_name(self) -> Mapping[str, Sequence[Macro]]:
         """The macros of all packages by what they are called."""
         found: dict[str, list[Macro]] = {}

@@ -32,14 +32,8 @@ def notes(assessment: Assessment) -> list[str]:
             reason = f" Waived: {judgement.waiver}" if judgement.waiver else ""
             lines.append(f"{state}: {mart.mart.name} [{judgement.criterion.name}] {why}{reason}")
         lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
-    trusted = {
-        name: why
-        for mart in assessment.readiness
-        if mart.replay
-        for name, why in mart.replay.trusted.items()
-    }
-    if trusted:
-        lines.append(f"on trust: when rows were known of {in_words(trusted)}")
+    if trusted := in_words(*(one.replay.trusted for one in assessment.readiness if one.replay)):
+        lines.append(f"on trust: when rows were known of {trusted}")
     return lines
 
 

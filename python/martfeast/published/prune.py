@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from martfeast.files import ASIDE, COPIED, is_publishing, leftovers
-from martfeast.published.release import Release
+from martfeast.published.release import Release, release_files
 from martfeast.published.verified import SEEN, forget_gone
 from martfeast.records import RecordError
 
@@ -60,8 +60,7 @@ def prune(
     files = [file for file in files if not file.name.startswith("tmp_")]
     # Asked before the release is read: what is listed is of runs that have ended, or of this one.
     is_awaited = is_publishing(published_path)
-    releases = sorted((published_path / "releases").glob("[0-9]*.json"))
-    releases = [release for release in releases if release.stem.isdecimal()]
+    releases = release_files(published_path)
     current = published_path / "current.json"
     number, needed = _read(published_path, current, "Run `dbt build`: it writes it anew")
     recent = [release for release in releases if int(release.stem) > number - kept_releases]

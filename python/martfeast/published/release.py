@@ -231,13 +231,18 @@ def read_release(published_path: Path, log: ProblemLog) -> Release:
         return Release()
 
 
+def release_files(published_path: Path) -> list[Path]:
+    """Return the files of the releases that are there, each named by its number, in order."""
+    files = sorted((published_path / "releases").glob("[0-9]*.json"))
+    return [file for file in files if file.stem.isdecimal()]
+
+
 def newer_release(published_path: Path, current: Release) -> int:
     """Return the highest number of a release that is there and above the current one; 0 if none.
 
     An older one was brought back then, or a run was cut off before the newer one held.
     """
-    names = [path.stem for path in (published_path / "releases").glob("[0-9]*.json")]
-    newest = max((int(name) for name in names if name.isdecimal()), default=0)
+    newest = max((int(path.stem) for path in release_files(published_path)), default=0)
     return newest if newest > current.number > 0 else 0
 
 

@@ -54,9 +54,10 @@ class Replays(Record):
     marts: dict[str, ReplayRecord]
 
 
-def in_words(trusted: dict[str, str]) -> str:
-    """Return models that are taken at their word, and why where that is declared, as words."""
-    return "; ".join(f"{name}: {why}" if why else name for name, why in sorted(trusted.items()))
+def in_words(*trusted: dict[str, str]) -> str:
+    """Return the models that marts take at their word, and why where that is declared, as words."""
+    named = {name: why for one in trusted for name, why in one.items()}
+    return "; ".join(f"{name}: {why}" if why else name for name, why in sorted(named.items()))
 
 
 def replays_path(published_path: Path) -> Path:

@@ -8,7 +8,7 @@ from martfeast.problems import Problem
 from martfeast.replay.jinja import BY_BUILD, CLOCK, QUERY, UNREAD
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.plan import Plan
-from martfeast.replay.trust import who_vouches
+from martfeast.replay.trust import Vouching
 
 COMMENT_OR_STRING = re.compile(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}|'(?:[^']|'')*'", re.DOTALL)
 FILE, SQL_UNREAD = "file-read", "sql-unread"
@@ -38,40 +38,49 @@ MESSAGES = {
 
 
 def warnings(
-    lineage: Lineage, plans: Mapping[str, Plan], mart_id: str, project_dir: Path
-) -> list[Problem]:
-    """Return what to look at under a mart before trusting its replay.
+    lineage: Lineage,
+    plans: Mapping[str, Plan],
+    vouching: Mapping[str, Vouching],
+    project_dir: Path,
+) -> dict[str, list[Problem]]:
+    """Return what to look at under marts before trusting their replay.
 
     Args:
-        lineage: of the mart.
+        lineage: of the marts.
         plans: of the models' SQL, by unique_id.
-        mart_id: the mart's unique_id.
+        vouching: who says when the rows under each mart were known, by the mart's unique_id.
         project_dir: the dbt project's folder.
 
     Returns:
-        A problem for each relation that feeds the mart and never says when its rows were known, for
-        each file read past dbt, for each answer of the warehouse that was compiled in, and for each
-        reading of the clock or of chance; each with the file and line.
+        By the mart's unique_id, a problem for each relation that feeds the mart and never says when
+        its rows were known, for each file read past dbt, for each answer of the warehouse that was
+        compiled in, and for each reading of the clock or of chance; each with the file and line.
 
     """
-    mart = lineage.relations[mart_id]
-    found = [
-        _unknown(mart, relation, parent, project_dir)
-        for relation, parent in who_vouches(lineage, mart).unknown
-    ]
-    for unique_id in sorted(lineage.above(mart_id)):
-        relation, plan = lineage.relations[unique_id], plans.get(unique_id)
-        if relation.made_by is None or plan is None:
-            continue
-        told: set[str] = set()
-        for rule, words, line in _blind_spots(relation, plan, _readable(project_dir, relation)):
-            if rule in told and rule != FILE:
-                continue
-            told.add(rule)
-            message, fix = MESSAGES[rule]
-            said = f"{relation.name} {message.format(words)}"
-            found.append(Problem(mart.name, rule, said, fix, relation.file, line))
+    spots = {
+        name: list(_blind_spots(relation, plans[name], _readable(project_dir, relation)))
+        for name, relation in sorted(lineage.relations.items())
+        if name in plans
+    }
+    found = {}
+    for mart_id, vouched in vouching.items():
+        mart, above = lineage.relations[mart_id], lineage.above(mart_id)
+        found[mart_id] = [
+            _unknown(mart, relation, parent, project_dir) for relation, parent in vouched.unknown
+        ]
+        found[mart_id] += [
+            _problem(mart, lineage.relations[name], *spot)
+            for name in spots
+            if name in above
+            for spot in spots[name]
+        ]
     return found
+
+
+def _problem(mart: Relation, relation: Relation, rule: str, words: str, line: int) -> Problem:
+    message, fix = MESSAGES[rule]
+    said = f"{relation.name} {message.format(words)}"
+    return Problem(mart.name, rule, said, fix, relation.file, line)
 
 
 def _unknown(mart: Relation, relation: Relation, parent: Relation, project_dir: Path) -> Problem:
@@ -103,19 +112,19 @@ def _unknown(mart: Relation, relation: Relation, parent: Relation, project_dir: 
 def _blind_spots(relation: Relation, plan: Plan, text: str) -> Iterator[tuple[str, str, int]]:
     """Yield what a model's SQL and Jinja have: the rule, the words and the line of its file.
 
-    What is not in the file came from a macro or an ephemeral model that it calls: line 1.
+    Of all rules but that of files the first alone. What is not in the file came from a macro or an
+    ephemeral model that it calls: line 1.
     """
-    lead = len(text) - len(text.lstrip())
-    for words in plan.unstable():
-        yield CLOCK, words, _line(text, rf"\b{re.escape(words)}\b")
-    read_past_dbt = plan.reads(relation.parents)
-    for words in read_past_dbt:
-        yield FILE, words, _line(text, re.escape(words))
-    for read in relation.jinja:
-        if read.rule != BY_BUILD:
-            yield read.rule, read.words, read.line + text.count("\n", 0, lead)
-    if not plan.roots and not read_past_dbt:
-        yield SQL_UNREAD, plan.error, 1
+    lead = text.count("\n", 0, len(text) - len(text.lstrip()))
+    clocks = [(CLOCK, one, _line(text, rf"\b{re.escape(one)}\b")) for one in plan.unstable()]
+    files = [(FILE, one, _line(text, re.escape(one))) for one in plan.reads(relation.parents)]
+    jinja = [(one.rule, one.words, one.line + lead) for one in relation.jinja]
+    unread = [(SQL_UNREAD, plan.error, 1)] if not plan.roots and not files else []
+    told = {BY_BUILD}  # which tells nothing of when
+    for rule, words, line in (*clocks, *files, *jinja, *unread):
+        if rule not in told:
+            yield rule, words, line
+        told |= {rule} - {FILE}
 
 
 def _line_of_reference(text: str, parent: Relation) -> int:

@@ -307,9 +307,8 @@ def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
     macros = _macros_reached(graph, direct, [node.code.raw, *ephemeral])
     called = [*ephemeral, *(graph.macros[name].macro_sql for name in macros)]
     found = jinja_reads(node.code.raw, called)
-    packages = {macro.unique_id.split(".")[1] for macro in graph.macros.values()}
-    if whole := sorted(packages & frozenset().union(*map(taken_whole, [node.code.raw, *called]))):
-        found.append(JinjaRead(UNREAD, whole[0], 1))
+    whole = frozenset[str]().union(*map(taken_whole, [node.code.raw, *called]))
+    found += [JinjaRead(UNREAD, name, 1) for name in sorted(graph.packages & whole)[:1]]
     # dbt's own macros are not read, but some of them ask the database.
     asked = {"macro.dbt.run_query", "macro.dbt.statement"}
     if not asked.isdisjoint(graph.macros_called(direct, with_dbts_own=True)):

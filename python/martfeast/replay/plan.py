@@ -89,7 +89,7 @@ class Plan:
         """Return what it calls that does not always answer the same, as words of the SQL."""
         found = dict.fromkeys(self.clocks)
         for part in _parts(self.syntax):
-            if part.get("class") == "FUNCTION" and _is_unstable(part, _unstable()):
+            if _is_unstable(part, _unstable()):
                 found[part["function_name"]] = None
             elif part.get("sample"):
                 found["sample"] = None
@@ -330,19 +330,17 @@ def _is_clock(part: Json) -> bool:
     return len(names) == 1 and names[0].lower() in CLOCKS
 
 
-def _reads_clock(part: Json, unstable: Mapping[str, set[int]]) -> bool:
-    return _is_clock(part) or (part.get("class") == "FUNCTION" and _is_unstable(part, unstable))
-
-
-def _is_unstable(call: Json, unstable: Mapping[str, set[int]]) -> bool:
-    """Tell whether a function of the syntax is unstable, or is a method of a clock.
+def _is_unstable(part: Json, unstable: Mapping[str, set[int]]) -> bool:
+    """Tell whether a part of the syntax is an unstable function, or a method of a clock.
 
     What a method is of stands where its schema would, and is an argument of it.
     """
-    owner = str(call.get("schema", "")).lower()
+    if part.get("class") != "FUNCTION":
+        return False
+    owner = str(part.get("schema", "")).lower()
     is_method = bool(owner) and owner not in SCHEMAS
-    counts = unstable.get(call["function_name"].lower(), set())
-    return len(call["arguments"]) + is_method in counts or owner in CLOCKS
+    counts = unstable.get(part["function_name"].lower(), set())
+    return len(part["arguments"]) + is_method in counts or owner in CLOCKS
 
 
 @lru_cache(maxsize=1)
@@ -363,7 +361,7 @@ def _unstable() -> dict[str, set[int]]:
         " where function_type = 'macro' order by function_name"
     ).fetchall()
     for name, count, definition in macros:
-        parts = list(_parts(_syntax(connection, f"select {definition}")))
-        if any(_reads_clock(part, found) for part in parts):
+        parts = _parts(_syntax(connection, f"select {definition}"))
+        if any(_is_clock(part) or _is_unstable(part, found) for part in parts):
             found.setdefault(name.lower(), set()).add(count)
     return found

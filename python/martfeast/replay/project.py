@@ -233,29 +233,27 @@ def _add_what_is_read(
         for mart in marts
         for finding in NO_LABEL_UPSTREAM.check(evidence, mart)
     }
-    folder, plans = evidence.project.artifacts.project_dir, replayed.plans
-    trusted = {
-        mart.name: who_vouches(lineage, lineage.relations[mart.unique_id]).trusted for mart in marts
+    plans, folder = replayed.plans, evidence.project.artifacts.project_dir
+    vouching = {
+        mart.unique_id: who_vouches(lineage, lineage.relations[mart.unique_id]) for mart in marts
     }
-    problems = {
-        name: " ".join(f"{one.message} {one.fix}" for one in distrusted(lineage, plans, models))
-        for name, models in trusted.items()
-    }
+    trusted = {name: one for vouched in vouching.values() for name, one in vouched.trusted.items()}
+    distrust = distrusted(lineage, plans, trusted)
+    read = warnings(lineage, plans, vouching, folder)
+
+    def problem(mart: MartReplay) -> str:
+        words = [distrust[one] for one in vouching[mart.unique_id].trusted if one in distrust]
+        return label_upstream.get(mart.mart) or mart.problem or " ".join(words).rstrip(".")
+
     return ProjectReplay(
         replayed,
-        [
-            replace(
-                one,
-                problem=label_upstream.get(one.mart)
-                or one.problem
-                or problems[one.mart].rstrip("."),
-            )
-            for one in replayed.marts
-        ],
-        {mart.name: warnings(lineage, plans, mart.unique_id, folder) for mart in marts},
+        [replace(one, problem=problem(one)) for one in replayed.marts],
+        {mart.name: read[mart.unique_id] for mart in marts},
         {
-            mart: {one.name: one.declared.trusted for one in models.values()}
-            for mart, models in trusted.items()
+            mart.name: {
+                one.name: one.declared.trusted for one in vouching[mart.unique_id].trusted.values()
+            }
+            for mart in marts
         },
         evidence.project.release.number,
         newest,

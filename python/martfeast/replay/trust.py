@@ -1,9 +1,8 @@
 """Finds what a replay takes as true: when rows were known, where nothing under them shows it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from martfeast.problems import Problem
 from martfeast.replay.lineage import Lineage, Relation
 from martfeast.replay.plan import Plan
 
@@ -50,55 +49,46 @@ def _follow(lineage: Lineage, relation: Relation, found: Vouching, seen: set[str
 
 def distrusted(
     lineage: Lineage, plans: Mapping[str, Plan], trusted: Mapping[str, Relation]
-) -> Iterator[Problem]:
-    """Yield why models cannot be taken at their word, for all that does not say why it can.
+) -> dict[str, str]:
+    """Return why models cannot be taken at their word, for all that does not say why it can.
 
     A row that is made of one row knows what that row knew, and its moment may be right. One that is
     made of several knew them all, and nothing shows that its moment is not before the last of them.
 
     Args:
-        lineage: of a mart.
+        lineage: of marts.
         plans: of the models' SQL, by unique_id.
         trusted: the models, by unique_id.
 
+    Returns:
+        Sentences with what to do, by unique_id; of the other models none.
+
     """
+    with_facts = _with_facts(lineage)
+    found: dict[str, list[str]] = {}
     for unique_id, relation in trusted.items():
         if relation.declared.trusted:
             continue
-        for one, operations in _operations(lineage, plans, unique_id):
-            through = "" if one is relation else f", through {one.name} ({one.file}),"
-            yield Problem(
-                relation.name,
-                "not-to-be-trusted",
-                f"{relation.name} says in {relation.event_time} when its rows were known, nothing"
-                f" under it does, and it{through} {' and '.join(operations)}, so a row may know"
-                " what came after it.",
-                "Set event_time on the source or seed under it, so that it is replayed; take a"
-                " snapshot; say of what was always known that it is timeless; or say why it is"
-                " right, under its config: meta: {martfeast: {trusted: <why>}}.",
-                relation.file,
-            )
+        for name in sorted(lineage.above(unique_id) & with_facts & plans.keys()):
+            one = lineage.relations[name]
+            if operations := plans[name].operations(with_facts.intersection(one.parents)):
+                through = "" if one is relation else f", through {one.name} ({one.file}),"
+                found.setdefault(unique_id, []).append(
+                    f"{relation.name} says in {relation.event_time} when its rows were known,"
+                    f" nothing under it does, and it{through} {' and '.join(operations)}, so a row"
+                    " may know what came after it. Set event_time on the source or seed under it,"
+                    " so that it is replayed; take a snapshot; say of what was always known that"
+                    " it is timeless; or say why it is right, under its config:"
+                    " meta: {martfeast: {trusted: <why>}}."
+                )
+    return {name: " ".join(sentences) for name, sentences in found.items()}
 
 
-def _operations(
-    lineage: Lineage, plans: Mapping[str, Plan], unique_id: str
-) -> Iterator[tuple[Relation, list[str]]]:
-    """Yield the models that make a row of several, of a model and those under it."""
-    for name in sorted(lineage.above(unique_id)):
-        relation = lineage.relations[name]
-        if relation.made_by is None or not _has_facts(lineage, name):
-            continue
-        facts = {parent for parent in relation.parents if _has_facts(lineage, parent)}
-        operations = plans[name].operations(facts) if name in plans else []
-        if operations:
-            yield relation, operations
-
-
-def _has_facts(lineage: Lineage, unique_id: str) -> bool:
-    """Tell whether rows became known at some time: not if all under them is timeless."""
-    relation = lineage.relations[unique_id]
-    if relation.declared.timeless:
-        return False
-    if relation.kind == "snapshot" or not relation.parents:
-        return True
-    return any(_has_facts(lineage, parent) for parent in relation.parents)
+def _with_facts(lineage: Lineage) -> set[str]:
+    """Return the relations whose rows became known at some time: not all under them is timeless."""
+    found: set[str] = set()
+    for name, relation in lineage.relations.items():  # parents come first
+        is_first = relation.kind == "snapshot" or not relation.parents
+        if not relation.declared.timeless and (is_first or not found.isdisjoint(relation.parents)):
+            found.add(name)
+    return found

@@ -122,7 +122,7 @@
   {% elif value is string %}
     {{ return("'" ~ value | replace("'", "''") ~ "'") }}
   {% elif value.strftime is defined %}
-    {{ return("timestamp '" ~ value.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "'") }}
+    {{ return("timestamp '" ~ martfeast.moment(value) ~ "'") }}
   {% else %}
     {{ return('from_json(' ~ martfeast.literal(tojson(value | list)) ~ ', \'["VARCHAR"]\')') }}
   {% endif %}
