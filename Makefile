@@ -19,6 +19,10 @@ TEST_FROM := 2013-10-01
 
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
+SPARK_INSTALLED := .venv/.spark
+RESOLVE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-emit-index-url --no-annotate --no-header --quiet
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
 STAMPS := data/stamps
@@ -98,9 +102,19 @@ lint-sql:
 browser: ## Install Debian's Chromium, in which dataset cards are tested, unless it is there
 	@command -v chromium >/dev/null || { \
 		echo "Installing Chromium with apt-get"; \
-		$(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
-		$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -qq --yes --no-install-recommends \
-			chromium >/dev/null; }
+		$(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) apt-get install -qq --yes --no-install-recommends chromium >/dev/null; }
+
+.PHONY: java
+java: ## Install Debian's Java 17, on which Spark runs, unless it is there
+	@command -v java >/dev/null || { \
+		echo "Installing Java 17 with apt-get"; \
+		$(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) apt-get install -qq --yes --no-install-recommends openjdk-17-jre-headless \
+			>/dev/null; }
+
+.PHONY: spark
+spark: java $(SPARK_INSTALLED) ## Add Spark to the environment: martfeast[spark], and Java
 
 .PHONY: test
 test: lint browser ## Everything CI runs: lint, and pytest, which builds both projects with dbt
@@ -140,10 +154,10 @@ measure-scale: install ## Measure up to 200 marts and 2,000 features into benchm
 	@$(BIN)/python benchmarks/scale.py
 
 .PHONY: lock
-lock: install ## Resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--upgrade --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate \
-		--no-header --quiet --output-file requirements.lock
+lock: install ## Resolve the locks anew from pyproject.toml
+	@$(RESOLVE) --upgrade $(addprefix --extra ,datasets fairness flights dev) \
+		--output-file requirements.lock
+	@$(RESOLVE) --extra spark --constraint requirements.lock --output-file requirements-spark.lock
 
 .PHONY: clean
 clean: ## Remove all that was built; keep the environment
@@ -163,6 +177,12 @@ $(LOCKED): requirements.lock
 $(INSTALLED): pyproject.toml $(LOCKED)
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet \
 		--no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SPARK_INSTALLED): requirements-spark.lock $(INSTALLED)
+	$(call say,Adding Spark to the environment from requirements-spark.lock)
+	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --quiet \
+		--require-hashes -r requirements-spark.lock
 	@touch $@
 
 $(DBT_PACKAGE): packages.yml | $(INSTALLED)
