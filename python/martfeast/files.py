@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 DAY_SECONDS = 86_400
 TEMPORARY = "martfeast-"
 # Names of what is written aside: by `replaced` and as a dataset; by DuckDB's COPY; and of folders
@@ -46,6 +48,32 @@ def replaced(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             new.unlink()
+
+
+def read_settled(path: Path, parse: Callable[[bytes], T]) -> T:
+    """Return what a file says that another program may be writing anew in place, as dbt does.
+
+    What cannot be parsed is read again until it has stayed as it is for a second.
+
+    Raises:
+        OSError: it cannot be read.
+        Exception: what parse raises of it.
+
+    """
+    content = path.read_bytes()
+    unchanged = 0
+    while True:
+        try:
+            return parse(content)
+        except Exception:
+            while unchanged < 10:
+                time.sleep(0.1)
+                unchanged += 1
+                if (read := path.read_bytes()) != content:
+                    content, unchanged = read, 0
+                    break
+            else:
+                raise
 
 
 def unusable(error: OSError) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -87,6 +89,26 @@ def test_a_manifest_that_is_none(parsed, content, rule):
     version = "https://schemas.getdbt.com/dbt/manifest/v12.json"
     (parsed.path / "target/manifest.json").write_text(content.replace("V12", version))
     assert rules(parsed) == [(rule, "dbt artifacts")]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "partial_parse.msgpack"])
+def test_artifacts_that_dbt_is_writing_are_waited_for(parsed, name):
+    """It writes them anew in place, at the end of a build too."""
+    artifact = parsed.path / "target" / name
+    whole = artifact.read_bytes()
+    artifact.write_bytes(b"")
+
+    def write() -> None:
+        with artifact.open("ab", buffering=0) as file:
+            for start in range(0, len(whole), len(whole) // 3 + 1):
+                time.sleep(0.3)
+                file.write(whole[start : start + len(whole) // 3 + 1])
+
+    dbt = threading.Thread(target=write)
+    dbt.start()
+    found = problems(parsed)
+    dbt.join()
+    assert found == []
 
 
 def stale_files(library) -> list[str | None]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from martfeast.files import read_settled
 from martfeast.from_dbt.node import (
     GROUPS,
     Exposure,
@@ -195,7 +196,7 @@ def parse_graph(manifest: dict[str, Any], path: Path) -> Graph:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = read_settled(path, json.loads)
     except FileNotFoundError:
         raise refusal(
             "dbt artifacts",

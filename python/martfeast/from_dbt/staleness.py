@@ -8,12 +8,14 @@ image has new ones, and an edit may keep the old one.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pathspec
 
+from martfeast.files import read_settled
 from martfeast.problems import Problem, refusal
 
 # What dbt reads from the folders of each setting.
@@ -101,7 +103,7 @@ def _compare(path: Path, read: _ReadFile) -> tuple[str, str] | None:
 
 def _read_parsed(path: Path) -> Any:
     try:
-        return msgpack.unpackb(path.read_bytes(), strict_map_key=False)
+        return read_settled(path, partial(msgpack.unpackb, strict_map_key=False))
     except FileNotFoundError:
         raise _unreadable(path, "it does not exist") from None
     except (OSError, ValueError, msgpack.UnpackException) as error:
