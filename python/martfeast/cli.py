@@ -122,6 +122,19 @@ def status(
     raise SystemExit(1 if assessment.refusals else 0)
 
 
+@main.command("publish", short_help="Publish marts that dbt built on Spark.")
+@dbt_options
+def publish_command(project: "DbtProject") -> None:
+    """Judge the marts of a target by what is recorded of them, and publish those that may be.
+
+    For targets on which dbt cannot publish by itself, such as Spark. What was published before
+    stays until the new release holds.
+    """
+    from martfeast.publishing.publish import publish
+
+    publish(project, say=click.echo)
+
+
 @main.command("prune", short_help="Remove published versions that nothing needs.")
 @dbt_options
 @click.option(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
-from martfeast.published.verified import damage_of_tagged
+from martfeast.published.verified import damage_of_tagged, part_files
 from martfeast.records import Count, FileStem, Moment, Record, RecordError
 
 PUBLISHED_AT = "published_at"
@@ -183,17 +183,19 @@ class Release(Record):
     """A release. number: counts up by one. marts: the verdict on each mart of the project then.
 
     judged_by, judged_at: the dbt invocation that made it, and when, UTC. target: the dbt target
-    that publishes here. target_schema, location, warehouse_id: the schema and the database of that
-    target, which has a number of its own.
+    that publishes here. engine: what builds its marts, as dbt names its type. target_schema,
+    location, warehouse_id: the schema and the database of that target, which has a number of its
+    own.
     """
 
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""
     judged_at: str = ""
     target: str = ""
     target_schema: str = ""
+    engine: str = ""
     location: str = ""
     warehouse_id: str = ""
     marts: tuple[Verdict, ...] = ()
@@ -270,20 +272,23 @@ class ColumnDifferences:
 
 
 def column_differences(path: Path, contract: dict[str, FeatureType | None]) -> ColumnDifferences:
-    """Compare a published file's columns with a contract, from the file's footer alone.
+    """Compare a version's columns with a contract, from its files' footers alone.
 
     Args:
-        path: a Parquet file.
+        path: a Parquet file, or a folder of part files.
         contract: the type of each column; None where any will do.
 
     """
     try:
-        schema = parquet.read_schema(path)
+        schemas = [parquet.read_schema(file) for file in part_files(path)]
     except FileNotFoundError:
         return ColumnDifferences(unreadable=f"{path} does not exist")
     except (OSError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         return ColumnDifferences(unreadable=f"{path} is not a whole Parquet file: {reason}")
+    if not schemas or any(schema.names != schemas[0].names for schema in schemas):
+        return ColumnDifferences(unreadable=f"{path} has no part files, or parts of other columns")
+    schema = schemas[0]
     expected = {**contract, PUBLISHED_AT: TIMESTAMP}
     found = dict(zip(schema.names, schema.types, strict=True))
     return ColumnDifferences(

@@ -1,6 +1,6 @@
-"""Whether a file is still the one that was written: its place, its size, its bytes.
+"""Whether a version is still what was written: its place, its size, its bytes.
 
-A file is read whole once, and again when its inode, its size or one of its times has changed: no
+A version is a file, or a folder of part files, as engines write that work on many machines. A file is read whole once, and again when its inode, its size or one of its times has changed: no
 program can set the time at which a file's content or place was last changed (ctime). What was seen
 is kept beside the file; where nothing can be written there, as long as the process lives.
 """
@@ -44,14 +44,15 @@ _seen: dict[Path, _State] = {}
 
 
 def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> str:
-    """Return why a file is not the one that was written, in words; empty if it is.
+    """Return why a version is not what was written, in words; empty if it is.
 
     A file that is read for this is made read-only.
 
     Args:
-        path: the file, absolute.
-        byte_count: its size when it was written.
-        sha256: of its bytes then; None where it was too large for that, and its size has to do.
+        path: the file or the folder, absolute.
+        byte_count: its size when it was written; of a folder, that of its Parquet files.
+        sha256: of its bytes then; of a folder, of what ``sha256sum`` prints of its Parquet files by
+            name. None where a file was too large for that, and its size has to do.
         depth: how many levels below a folder it is that may be a link; others are refused.
 
     """
@@ -60,14 +61,23 @@ def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> s
         return "does not exist"
     if path.resolve() != folder.resolve() / path.relative_to(folder):
         return "is a link, or stands in a folder that is one"
-    if not path.is_file():
-        return "is no file"
-    found = path.stat().st_size
+    is_folder = path.is_dir()
+    files = part_files(path)
+    if not all(file.is_file() and not file.is_symlink() for file in files):
+        return "has a part that is a link or no file" if is_folder else "is no file"
+    if is_folder and any(one.is_dir() for one in path.iterdir()):
+        return "has a folder in it, and was written without one"
+    found = sum(file.stat().st_size for file in files)
     if found != byte_count:
         return f"has {found:,} bytes, and was written with {byte_count:,}"
-    if sha256 is not None and not _has(path, sha256):
+    if sha256 is not None and _sha256(files, is_folder) != sha256:
         return "has other bytes than were written"
     return ""
+
+
+def part_files(path: Path) -> list[Path]:
+    """Return the Parquet files of a version in the order of their names: itself, or its parts."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
 def damage_of_tagged(path: Path, tags: Mapping[str, str]) -> str:
@@ -99,21 +109,31 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _has(path: Path, sha256: str) -> bool:
-    """Tell whether a file has these bytes; it is read only if it may have changed since it did."""
-    there = _seen.get(path) or _read(path.parent).get(path.name)
-    if there is not None and there == _state(path, sha256):
-        _seen[path] = there
-        return True
+def _sha256(files: list[Path], is_folder: bool) -> str | None:
+    """Return the SHA-256 that a version with these files has; None if one is being written to."""
+    found = [_file_sha256(file) for file in files]
+    if None in found or not is_folder:
+        return found[0]
+    listed = "".join(f"{one}  {file.name}\n" for one, file in zip(found, files, strict=True))
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str | None:
+    """Return a file's SHA-256; it is read only if it may have changed since that was noted."""
+    noted = _seen.get(path) or _read(path.parent).get(path.name)
+    if noted is not None and noted == _state(path, noted.sha256):
+        _seen[path] = noted
+        return noted.sha256
     with contextlib.suppress(OSError):  # who may read it need not own it
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-    before = _state(path, sha256)
-    if file_sha256(path) != sha256 or _state(path, sha256) != before:  # written to meanwhile
-        return False
-    _seen[path] = before
+    before = _state(path, "")
+    sha256 = file_sha256(path)
+    if _state(path, "") != before:  # written to meanwhile
+        return None
+    _seen[path] = before.model_copy(update={"sha256": sha256})
     with contextlib.suppress(OSError):
-        _keep(path, before)
-    return True
+        _keep(path, _seen[path])
+    return sha256
 
 
 def _state(path: Path, sha256: str) -> _State:

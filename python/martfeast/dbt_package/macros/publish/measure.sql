@@ -42,12 +42,16 @@
         )
     order by verdicts.mart_id
   {% endset %}
-  {% set version = run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8] %}
-  {% for candidate in run_query(sql).rows %}
-    {% set mart = graph.nodes[candidate['mart_id']] %}
-    {% if not martfeast.hold_back_moments(mart) %}
-      {% do martfeast.measure_mart(mart, version) %}
-    {% endif %}
+  {% set candidates = [] %}
+  {% for mart_id in run_query(sql).columns[0].values() %}{% do candidates.append(graph.nodes[mart_id]) %}{% endfor %}
+  {% if martfeast.other_engine() and candidates %}
+    {% set paths = [] %}
+    {% for mart in candidates %}{% do paths.append(martfeast.version_path(mart)) %}{% endfor %}
+    {% do martfeast.write_pending(folder, paths) %}
+    {% for mart in candidates %}{% do martfeast.export_mart(mart) %}{% endfor %}
+  {% endif %}
+  {% for mart in candidates if not martfeast.hold_back_moments(mart) %}
+    {% do martfeast.measure_mart(mart) %}
   {% endfor %}
 
   {% set sql %}
@@ -88,14 +92,16 @@
   {% set sql %}
     select
         martfeast_measured.mart_id,
-        martfeast_intact.file
+        martfeast_intact.path,
+        martfeast_intact.is_folder
     from martfeast_measured
     inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
     inner join martfeast_intact on coalesce(published.baseline, published.path) = martfeast_intact.path
     where martfeast_measured.is_copied
   {% endset %}
   {% for row in run_query(sql).rows %}
-    {% do martfeast.count_restated(graph.nodes[row['mart_id']], row['file']) %}
+    {% set files = martfeast.glob_literal(folder ~ '/' ~ row['path'], '/*.parquet' if row['is_folder'] else '') %}
+    {% do martfeast.count_restated(graph.nodes[row['mart_id']], 'read_parquet(' ~ files ~ ')') %}
   {% endfor %}
 {% endmacro %}
 
@@ -112,7 +118,7 @@
       select
           {{ martfeast.literal(name) }} as column_name,
           cast(min({{ adapter.quote(name) }}) as varchar) as moment
-      from {{ mart.relation_name }}
+      from {{ martfeast.rows_of(mart) }}
       where {{ adapter.quote(name) }} not between '1677-09-22' and '2262-04-11'
       having count(*) > 0
       {% if not loop.last %}
@@ -160,15 +166,15 @@
   because sums differ in the last ones with the order of addition. Where the column of knowledge time is another
   one now, nothing can be compared and all rows count as restated.
 #}
-{% macro count_restated(mart, file) %}
+{% macro count_restated(mart, published) %}
   {% set known_at = martfeast.knowledge_column(mart) %}
   {% if known_at %}
     {% set sql %}
       select
           now_there.column_name,
           now_there.column_type
-      from (describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ mart.relation_name }}) as now_there
-      inner join (describe select * from read_parquet({{ martfeast.glob_literal(file, '') }})) as before
+      from (describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ martfeast.rows_of(mart) }}) as now_there
+      inner join (describe select * from {{ published }}) as before
           on
               now_there.column_name = before.column_name
               and now_there.column_type = before.column_type
@@ -190,13 +196,13 @@
           select
               count(*) as covered_row_count,
               count(*) as restated_row_count
-          from read_parquet({{ martfeast.glob_literal(file, '') }})
+          from {{ published }}
           {% else %}
           with before as (
               select
                   {{ known_at }} as known_at,
                   hash({{ compared | join(', ') }}) as content
-              from read_parquet({{ martfeast.glob_literal(file, '') }})
+              from {{ published }}
           ),
 
           horizon as (select max(before.known_at) as known_at from before),
@@ -208,7 +214,7 @@
 
           present as (
               select hash({{ compared | join(', ') }}) as content
-              from {{ mart.relation_name }}
+              from {{ martfeast.rows_of(mart) }}
               where {{ known_at }} <= (select horizon.known_at from horizon)
           ),
 
@@ -269,7 +275,7 @@
   Note what the rows of a mart are. The content hash is independent of their order: the sum of the MD5 hashes
   of all rows, which also counts duplicates.
 #}
-{% macro measure_mart(mart, version) %}
+{% macro measure_mart(mart) %}
   {% set columns = martfeast.published_columns(mart) | join(', ') %}
   {% set feast = martfeast.feast_meta(mart) %}
   {% set known_at = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) or 'null' %}
@@ -279,7 +285,7 @@
         select
             cast(row({{ columns }}) as varchar) as line,
             try_cast({{ known_at }} as timestamp) as known_at
-        from {{ mart.relation_name }}
+        from {{ martfeast.rows_of(mart) }}
     ),
 
     mart_columns as (
@@ -292,13 +298,13 @@
                     }
                 )
             ) as columns
-        from (describe select {{ columns }} from {{ mart.relation_name }})  -- noqa: PRS
+        from (describe select {{ columns }} from {{ martfeast.rows_of(mart) }})  -- noqa: PRS
     )
 
     select
         {{ martfeast.literal(mart.unique_id) }} as mart_id,
-        {{ martfeast.literal(version) }} as version,
-        {{ martfeast.literal('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ version ~ '.parquet') }} as path,
+        {{ martfeast.literal(martfeast.version_name()) }} as version,
+        {{ martfeast.literal(martfeast.version_path(mart)) }} as path,
         null as byte_count,
         null as sha256,
         true as is_copied,
@@ -327,6 +333,11 @@
   {% set names = [] %}
   {% if mart.config.contract.enforced %}
     {% for name in mart.columns %}{% do names.append(adapter.quote(name)) %}{% endfor %}
+  {% elif martfeast.other_engine() %}
+    {% set sql %}
+      describe select * exclude (published_at) from {{ martfeast.rows_of(mart) }}
+    {% endset %}
+    {% for name in run_query(sql).columns['column_name'].values() %}{% do names.append(adapter.quote(name)) %}{% endfor %}
   {% else %}
     {% set relation = api.Relation.create(mart.database, mart.schema, mart.alias) %}
     {% for column in adapter.get_columns_in_relation(relation) %}{% do names.append(column.quoted) %}{% endfor %}

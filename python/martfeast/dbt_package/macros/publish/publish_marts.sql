@@ -21,11 +21,10 @@
   {% if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] %}
     {% if not martfeast.published_path() %}
       {% do log('martfeast: nothing was published: published_path has no path for target ' ~ target.name, info=true) %}
-    {% elif target.type == 'duckdb' %}
-      {% set shown = martfeast.published_path() %}
-      {% do martfeast.publish_from_duckdb(martfeast.published_folder(), shown) %}
+    {% elif martfeast.keeps_evidence() %}
+      {% do martfeast.publish_at_the_end(results) %}
     {% else %}
-      {% do log('martfeast: nothing was published: it publishes from DuckDB, and target ' ~ target.name ~ ' is ' ~ target.type, info=true) %}
+      {% do log('martfeast: nothing was published: nothing is recorded of a target of type ' ~ target.type, info=true) %}
     {% endif %}
   {% endif %}
 {% endmacro %}
@@ -49,8 +48,13 @@
 {% endmacro %}
 
 
-{# folder: where to publish. shown: the same as the project's variable has it, for messages. #}
-{% macro publish_from_duckdb(folder, shown) %}
+{#
+  Judge the marts and publish what may be.
+
+  folder: where to publish. shown: the same as the project's variable has it, for messages. results: of this run; none
+  where the evidence is of runs on another engine.
+#}
+{% macro publish_to(folder, shown, results) %}
   {% do martfeast.make_folder('', folder) %}
   {# DuckDB locks an attached file until it is detached or the process ends: `feast apply` waits for that. #}
   {% set sql %}
@@ -58,7 +62,11 @@
   {% endset %}
   {% do run_query(sql) %}
 
-  {% do martfeast.record_source_loads() %}
+  {% if martfeast.other_engine() %}
+    {% do martfeast.fetch_evidence() %}
+  {% else %}
+    {% do martfeast.record_source_loads(results) %}
+  {% endif %}
   {% do martfeast.judge_marts() %}
   {% do martfeast.load_current_release(folder, shown) %}
   {% set other = martfeast.other_line(shown) %}
@@ -88,11 +96,13 @@
       info=true
     ) %}
   {% endif %}
+  {% if martfeast.other_engine() %}{% do martfeast.require_evidence_as_fetched() %}{% endif %}
   {% set number = (change['old_number'] | int) + (1 if change['change_count'] else 0) %}
   {% if number > 0 %}
     {% do martfeast.write_release(folder, number, change['change_count'] > 0) %}
   {% endif %}
   {% do martfeast.record_publications(number) %}
+  {% if martfeast.other_engine() %}{% do martfeast.return_evidence() %}{% endif %}
   {% do martfeast.report_release(shown, number, change['change_count']) %}
 {% endmacro %}
 

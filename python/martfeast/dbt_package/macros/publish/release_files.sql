@@ -75,13 +75,14 @@
 
 {# Where the target's database is, as the profile has it. #}
 {% macro location() %}
-  {{ return((target.get('path') or target.get('host') or target.database) | string) }}
+  {% set engine = martfeast.other_engine() or {} %}
+  {{ return((engine.get('location') or target.get('path') or target.get('host') or target.database) | string) }}
 {% endmacro %}
 
 
 {# The format of releases: up by one with every change that another version of martfeast would misread. #}
 {% macro release_format() %}
-  {{ return(4) }}
+  {{ return(5) }}
 {% endmacro %}
 
 
@@ -92,33 +93,6 @@
     from glob({{ martfeast.glob_literal(folder, '/releases/*.json') }})
   {% endset %}
   {{ return(run_query(sql).rows[0]['number']) }}
-{% endmacro %}
-
-
-{# Stop a run before it changes anything, if a newer martfeast has written what is published. #}
-{% macro require_known_format() %}
-  {% if not martfeast.published_path() %}{{ return(none) }}{% endif %}
-  {% set file = martfeast.published_folder() ~ '/current.json' %}
-  {% set sql %}
-    select file from glob({{ martfeast.glob_literal(file, '') }})
-  {% endset %}
-  {% if run_query(sql).rows %}
-    {% set sql %}
-      with formats as (
-          select try_cast(try(decode(content)) as json) ->> '$.format' as format
-          from read_blob({{ martfeast.glob_literal(file, '') }})
-      )
-
-      select format from formats
-      where try_cast(format as bigint) > {{ martfeast.release_format() }}
-    {% endset %}
-    {% for newer in run_query(sql).rows %}
-      {{ exceptions.raise_compiler_error(
-        file ~ ' has format ' ~ newer['format'] ~ ', of a newer martfeast; this one reads '
-        ~ martfeast.release_format() ~ '. Nothing was changed. Install the newer one, then run dbt deps.'
-      ) }}
-    {% endfor %}
-  {% endif %}
 {% endmacro %}
 
 
@@ -167,6 +141,7 @@
         read.typed.release_number > 0
         and json_type(read.release, '$.target') = 'VARCHAR'
         and json_type(read.release, '$.target_schema') = 'VARCHAR'
+        and json_type(read.release, '$.engine') = 'VARCHAR'
         and json_type(read.release, '$.location') = 'VARCHAR'
         and json_type(read.release, '$.warehouse_id') = 'VARCHAR'
         and len(list_distinct([mart.unique_id for mart in read.typed.marts])) = len(read.typed.marts)
@@ -211,6 +186,7 @@
     'release_number': 'INTEGER',
     'target': 'VARCHAR',
     'target_schema': 'VARCHAR',
+    'engine': 'VARCHAR',
     'location': 'VARCHAR',
     'warehouse_id': 'VARCHAR',
     'marts': [mart]
@@ -263,15 +239,8 @@
     ) %}
     {% do martfeast.make_folder(folder, 'releases') %}
     {% do martfeast.make_folder(folder, 'marts') %}
-    {% set pending %}
-      select
-          {{ martfeast.literal(invocation_id) }} as invocation_id,
-          list(path) as paths
-      from martfeast_measured
-      where is_copied
-    {% endset %}
-    {% do martfeast.write_json(pending, folder ~ '/pending.json') %}
-    {% for copy in copies %}
+    {% do martfeast.write_pending(folder, copies | map(attribute='path') | list) %}
+    {% for copy in copies if not martfeast.other_engine() %}
       {% set mart = graph.nodes[copy['mart_id']] %}
       {% if not copy['has_folder'] %}
         {% do martfeast.make_folder(folder ~ '/marts', martfeast.mart_folder(mart)) %}
@@ -283,35 +252,46 @@
 {% endmacro %}
 
 
+{# Say which versions this run sets out to write. #}
+{% macro write_pending(folder, paths) %}
+  {% set pending %}
+    select
+        {{ martfeast.literal(invocation_id) }} as invocation_id,
+        from_json({{ martfeast.literal(tojson(paths)) }}, '["VARCHAR"]') as paths
+  {% endset %}
+  {% do martfeast.write_json(pending, folder ~ '/pending.json') %}
+{% endmacro %}
+
+
 {#
   Write a version: the mart's columns in the order of its contract, then `published_at`, when this run began
   (UTC). Rows are ordered by the mart's timestamp and entity columns.
 #}
 {% macro copy_mart(mart, path) %}
+  {% set order = [] %}
+  {% for name in martfeast.sort_names(mart) %}{% do order.append(adapter.quote(name)) %}{% endfor %}
   {% set sql %}
     copy (
         select
             {{ martfeast.published_columns(mart) | join(',\n            ') }},
             {{ martfeast.literal(run_started_at) }} as published_at
         from {{ mart.relation_name }}
-        order by {{ (martfeast.sort_columns(mart) or ['all']) | join(', ') }}
+        order by {{ (order or ['all']) | join(', ') }}
     ) to {{ martfeast.literal(path) }} (format parquet, compression zstd, use_tmp_file true)
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}
 
 
-{# The mart's timestamp and entity columns, quoted. #}
-{% macro sort_columns(mart) %}
+{# The names of the mart's timestamp and entity columns. #}
+{% macro sort_names(mart) %}
   {% set names = [] %}
   {% set feast = martfeast.feast_meta(mart) %}
-  {% set timestamp = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) %}
-  {% if timestamp %}{% do names.append(timestamp) %}{% endif %}
+  {% set timestamp = feast.get('timestamp') if feast is mapping else none %}
+  {% if martfeast.own_column(mart, timestamp) %}{% do names.append(timestamp) %}{% endif %}
   {% for column in mart.columns.values() %}
     {% set column_feast = martfeast.feast_meta(column) %}
-    {% if column_feast is mapping and column_feast.get('entity') %}
-      {% do names.append(adapter.quote(column.name)) %}
-    {% endif %}
+    {% if column_feast is mapping and column_feast.get('entity') %}{% do names.append(column.name) %}{% endif %}
   {% endfor %}
   {{ return(names) }}
 {% endmacro %}
@@ -327,6 +307,7 @@
         {{ martfeast.literal(run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ')) }} as judged_at,
         {{ martfeast.literal(target.name) }} as target,
         {{ martfeast.literal(target.schema) }} as target_schema,
+        {{ martfeast.literal(martfeast.engine_name()) }} as engine,
         {{ martfeast.literal(martfeast.location()) }} as location,
         (select warehouse.warehouse_id from {{ martfeast.evidence_schema() }}.warehouse) as warehouse_id,
         coalesce(list(martfeast_release order by mart), []) as marts
@@ -343,6 +324,18 @@
 {# The folder of a mart's versions: unlike its alias, a model's unique_id is nobody else's. #}
 {% macro mart_folder(mart) %}
   {{ return(mart.unique_id.split('.', 1)[1]) }}
+{% endmacro %}
+
+
+{# Names the version of a mart that this run writes. #}
+{% macro version_name() %}
+  {{ return(run_started_at.strftime('%Y%m%dT%H%M%SZ') ~ '-' ~ invocation_id[:8]) }}
+{% endmacro %}
+
+
+{# The path of the version that this run writes of a mart, in the folder that is published to. #}
+{% macro version_path(mart) %}
+  {{ return('marts/' ~ martfeast.mart_folder(mart) ~ '/' ~ martfeast.version_name() ~ '.parquet') }}
 {% endmacro %}
 
 

@@ -3,59 +3,47 @@
   ties tests to the load they ran on, and it is what the gate judges freshness by. A source that something has
   failed on in this run may not be there, and is left out.
 #}
-{% macro record_source_loads() %}
-  {% set evidence = martfeast.evidence_schema() %}
-  {% set sql %}
-    with recursive ancestry as (
-        select node_id from {{ evidence }}.nodes
-        where is_mart
-
-        union
-
-        select unnest(nodes.parents) as node_id
-        from ancestry
-        inner join {{ evidence }}.nodes on ancestry.node_id = nodes.node_id
-    ),
-
-    failed as (
-        select node_id from {{ evidence }}.results
-        where
-            invocation_id = {{ martfeast.literal(invocation_id) }}
-            and status in ('error', 'runtime error')
-
-        union
-
-        select unnest(nodes.parents) as node_id
-        from failed
-        inner join {{ evidence }}.nodes on failed.node_id = nodes.node_id
-    )
-
-    select node_id from ancestry
-    where node_id like 'source.%'
-
-    except
-
-    select node_id from failed
-  {% endset %}
+{% macro record_source_loads(results) %}
+  {% set ancestors = {} %}
+  {% for mart in graph.nodes.values() if mart.resource_type == 'model' and martfeast.feast_meta(mart) is not none %}
+    {% do martfeast.collect_ancestors(mart.unique_id, ancestors) %}
+  {% endfor %}
+  {% set failed_on = [] %}
+  {% for result in results if result.node and result.status | string in ['error', 'runtime error'] %}
+    {% do failed_on.extend(result.node.depends_on.nodes or []) %}
+  {% endfor %}
   {% set loads = [] %}
-  {% for source_id in run_query(sql).columns[0].values() %}
+  {% for source_id in ancestors if source_id in graph.sources and source_id not in failed_on %}
     {% set loaded_at = martfeast.newest_load(graph.sources[source_id]) %}
     {% if loaded_at %}{% do loads.append((source_id, loaded_at)) %}{% endif %}
   {% endfor %}
   {% if loads %}
     {% set sql %}
-      insert into {{ evidence }}.source_loads
+      insert into {{ martfeast.evidence_schema() }}.source_loads
       {% for source_id, loaded_at in loads %}
       select
           {{ martfeast.literal(invocation_id) }} as invocation_id,
           {{ martfeast.literal(source_id) }} as node_id,
-          make_timestamp(epoch_us({{ loaded_at }})) as loaded_at
+          {{ martfeast.as_moment(loaded_at) }} as loaded_at
       {% if not loop.last %}
       union all
       {% endif %}
       {% endfor %}
     {% endset %}
     {% do run_query(sql) %}
+  {% endif %}
+{% endmacro %}
+
+
+{# Add a node and all that it is made of to a dictionary. #}
+{% macro collect_ancestors(node_id, found) %}
+  {% if node_id not in found %}
+    {% do found.update({node_id: true}) %}
+    {% if node_id in graph.nodes %}
+      {% for parent_id in graph.nodes[node_id].depends_on.nodes %}
+        {% do martfeast.collect_ancestors(parent_id, found) %}
+      {% endfor %}
+    {% endif %}
   {% endif %}
 {% endmacro %}
 

@@ -29,22 +29,45 @@
     )
 
     select
-        martfeast_files.path,
-        martfeast_files.file
-    from martfeast_files
+        found.path,
+        found.is_folder
+    from ({{ martfeast.versions_found() }}) as found
     inner join published
         on
-            martfeast_files.path = published.path
-            and martfeast_files.byte_count = published.byte_count
-            and (martfeast_files.sha256 is not distinct from published.sha256)
+            found.path = published.path
+            and found.byte_count = published.byte_count
+            and (found.sha256 is not distinct from published.sha256)
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}
 
 
 {#
-  Note in martfeast_files, of each file of a version that is there among some, its path in the folder, its size and
-  the SHA-256 of its bytes. DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
+  What was found in martfeast_files of each version, as SQL: whether it is a folder of part files, its size, and the
+  SHA-256 of its bytes; of a folder, that of what `sha256sum` prints of its files, in the order of their names.
+#}
+{% macro versions_found() %}
+  {% set sql %}
+        select
+            path,
+            bool_or(not ends_with(file, '/' || path)) as is_folder,
+            cast(sum(byte_count) as bigint) as byte_count,
+            case
+                when count(*) > count(sha256) then null
+                when bool_or(not ends_with(file, '/' || path))
+                    then sha256(string_agg(sha256 || '  ' || parse_filename(file) || chr(10), '' order by file))
+                else min(sha256)
+            end as sha256
+        from martfeast_files
+        group by path
+  {% endset %}
+  {{ return(sql) }}
+{% endmacro %}
+
+
+{#
+  Note in martfeast_files, of each file of a version that is there among some, the version's path in the folder, the
+  file's size and the SHA-256 of its bytes. A version is one file, or a folder of part files. DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
 
   paths: SQL of a column `path`.
 #}
@@ -59,8 +82,16 @@
     from (
         {{ paths | trim | indent(4) }}
     ) as paths
-    inner join glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }}) as files
-        on ends_with(files.file, '/' || paths.path)
+    inner join (
+        select file from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }})
+
+        union all
+
+        select file from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet/*.parquet') }})
+    ) as files
+        on
+            ends_with(files.file, '/' || paths.path)
+            or ends_with(parse_dirpath(files.file), '/' || paths.path)
   {% endset %}
   {% do run_query(sql) %}
   {% do martfeast.fill_in_files([martfeast.files_of_bytes(0, 0)], 'byte_count', 'size') %}
@@ -112,10 +143,10 @@
   {% set sql %}
     update martfeast_measured
     set
-        byte_count = martfeast_files.byte_count,
-        sha256 = martfeast_files.sha256
-    from martfeast_files
-    where martfeast_measured.path = martfeast_files.path
+        byte_count = found.byte_count,
+        sha256 = found.sha256
+    from ({{ martfeast.versions_found() }}) as found
+    where martfeast_measured.path = found.path
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}

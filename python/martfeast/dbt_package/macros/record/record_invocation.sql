@@ -14,7 +14,7 @@
 {# Commands that build or test. Hooks are also rendered by commands that only compile. #}
 {% macro is_recorded() %}
   {{ return(
-    execute and target.type == 'duckdb'
+    execute and martfeast.keeps_evidence()
     and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot', 'clone', 'freshness']
   ) }}
 {% endmacro %}
@@ -55,27 +55,29 @@
   {% set partial = flags.WHICH == 'clone' or martfeast.is_part_of_the_data()
     or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') %}
   {% set is_partial = true if partial else false %}
-  {% set evidence = martfeast.evidence_schema() %}
-  {% set this_invocation = martfeast.literal(invocation_id) %}
   {% set sql %}
-    insert into {{ evidence }}.invocations
     select
-        coalesce(max(invocations.invocation_number), 0) + 1 as invocation_number,
-        {{ this_invocation }} as invocation_id,
-        {{ martfeast.literal(flags.WHICH) }} as command,
-        {{ martfeast.literal(is_partial) }} as is_partial,
-        {{ martfeast.literal(flags.FULL_REFRESH is true) }} as is_full_refresh,
-        {{ martfeast.literal(target.name) }} as target_name,
-        {{ martfeast.literal(dbt_version) }} as dbt_version,
-        {{ martfeast.literal(nodes) }} as selected_nodes,
-        {{ martfeast.literal(run_started_at) }} as started_at,
-        {{ martfeast.literal(target.schema) }} as schema_name,
-        {{ martfeast.literal(relations) }} as selected_relations,
-        {{ martfeast.literal(tojson(martfeast.given_variables(), sort_keys=true)) }} as variables
-    from {{ evidence }}.invocations
-    having count(*) filter (where invocations.invocation_id = {{ this_invocation }}) = 0
+        coalesce(max(invocation_number), 0) as newest,
+        count(case when invocation_id = {{ martfeast.literal(invocation_id) }} then 1 end) as noted
+    from {{ martfeast.evidence_schema() }}.invocations
   {% endset %}
-  {% do run_query(sql) %}
+  {% set invocations = run_query(sql).rows[0] %}
+  {% if not invocations['noted'] %}
+    {% do martfeast.insert_evidence('invocations', [[
+      (invocations['newest'] | int) + 1,
+      invocation_id,
+      flags.WHICH,
+      is_partial,
+      flags.FULL_REFRESH is true,
+      target.name,
+      dbt_version,
+      nodes,
+      martfeast.moment(run_started_at),
+      target.schema,
+      relations,
+      tojson(martfeast.given_variables(), sort_keys=true)
+    ]]) %}
+  {% endif %}
 {% endmacro %}
 
 
@@ -120,10 +122,7 @@
       ]) %}
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}
-    {% set sql %}
-      delete from {{ martfeast.evidence_schema() }}.nodes
-    {% endset %}
-    {% do run_query(sql) %}
+    {% do martfeast.empty_evidence('nodes') %}
     {% do martfeast.insert_evidence('nodes', nodes) %}
     {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
   {% endif %}

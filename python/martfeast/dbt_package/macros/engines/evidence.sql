@@ -1,0 +1,174 @@
+{# Whether an engine keeps evidence of what dbt ran: those for which all of this folder is written do. #}
+{% macro keeps_evidence() %}
+  {{ return(adapter.dispatch('keeps_evidence', 'martfeast')()) }}
+{% endmacro %}
+
+{% macro default__keeps_evidence() %}
+  {{ return(false) }}
+{% endmacro %}
+
+{% macro duckdb__keeps_evidence() %}
+  {{ return(true) }}
+{% endmacro %}
+
+{% macro spark__keeps_evidence() %}
+  {{ return(true) }}
+{% endmacro %}
+
+
+{# Make the schema and the tables that hold the evidence, where they are missing, and add columns that are new. #}
+{% macro create_evidence_tables() %}
+  {% do adapter.dispatch('create_evidence_tables', 'martfeast')() %}
+{% endmacro %}
+
+{% macro duckdb__create_evidence_tables() %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% set sql %}
+    create schema if not exists {{ evidence }};
+
+    create table if not exists {{ evidence }}.warehouse as
+    select cast(uuid() as varchar) as warehouse_id;
+
+    {% for table, columns in martfeast.evidence_structure().items() %}
+    create table if not exists {{ evidence }}.{{ table }} (
+        {% for column, kind in columns.items() %}
+        {{ column }} {{ martfeast.evidence_type(kind) }}{{ ',' if not loop.last }}
+        {% endfor %}
+    );
+
+    {% for column, kind in columns.items() %}
+    alter table {{ evidence }}.{{ table }} add column if not exists {{ column }} {{ martfeast.evidence_type(kind) }};
+    {% endfor %}
+    {% endfor %}
+  {% endset %}
+  {% do run_query(sql) %}
+{% endmacro %}
+
+{% macro spark__create_evidence_tables() %}
+  {% set evidence = martfeast.evidence_schema() %}
+  {% do run_query('create schema if not exists ' ~ evidence) %}
+  {% set there = run_query('show tables in ' ~ evidence).columns['tableName'].values() | list %}
+  {% if 'warehouse' not in there %}
+    {% do run_query('create table ' ~ evidence ~ '.warehouse using parquet as select uuid() as warehouse_id') %}
+  {% endif %}
+  {% for table, columns in martfeast.evidence_structure().items() if table not in there %}
+    {% set sql %}
+      create table {{ evidence }}.{{ table }} (
+          {% for column, kind in columns.items() %}
+          {{ column }} {{ martfeast.evidence_type(kind) }}{{ ',' if not loop.last }}
+          {% endfor %}
+      ) using parquet
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endfor %}
+{% endmacro %}
+
+
+{# The engine's type of a column of the evidence. #}
+{% macro evidence_type(kind) %}
+  {{ return(adapter.dispatch('evidence_type', 'martfeast')(kind)) }}
+{% endmacro %}
+
+{% macro duckdb__evidence_type(kind) %}
+  {{ return({'text': 'varchar', 'texts': 'varchar[]', 'integer': 'bigint'}.get(kind, kind)) }}
+{% endmacro %}
+
+{% macro spark__evidence_type(kind) %}
+  {{ return({'text': 'string', 'texts': 'array<string>', 'integer': 'bigint'}.get(kind, kind)) }}
+{% endmacro %}
+
+
+{# The statement that inserts rows, given as JSON, into a table of the evidence. #}
+{% macro insert_json(table, columns, entries) %}
+  {{ return(adapter.dispatch('insert_json', 'martfeast')(table, columns, entries)) }}
+{% endmacro %}
+
+{% macro duckdb__insert_json(table, columns, entries) %}
+  {% set structure = {} %}
+  {% for column, kind in columns.items() %}{% do structure.update({column: martfeast.evidence_type(kind)}) %}{% endfor %}
+  {% set sql %}
+    insert into {{ martfeast.evidence_schema() }}.{{ table }}
+    with inserted as (
+        select
+            unnest(
+                from_json({{ martfeast.literal(entries) }}, {{ martfeast.literal(tojson([structure])) }})
+            ) as entry
+    )
+
+    select unnest(entry) from inserted
+  {% endset %}
+  {{ return(sql) }}
+{% endmacro %}
+
+{% macro spark__insert_json(table, columns, entries) %}
+  {% set structure = [] %}
+  {% for column, kind in columns.items() %}{% do structure.append(column ~ ': ' ~ martfeast.evidence_type(kind)) %}{% endfor %}
+  {% set sql %}
+    insert into {{ martfeast.evidence_schema() }}.{{ table }}
+    select
+        inline(
+            from_json(
+                {{ martfeast.literal(entries) }},
+                'array<struct<{{ structure | join(', ') }}>>',
+                map('timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS', 'mode', 'FAILFAST')
+            )
+        )
+  {% endset %}
+  {{ return(sql) }}
+{% endmacro %}
+
+
+{# Remove all rows of a table of the evidence. #}
+{% macro empty_evidence(table) %}
+  {% do adapter.dispatch('empty_evidence', 'martfeast')(table) %}
+{% endmacro %}
+
+{% macro duckdb__empty_evidence(table) %}
+  {% do run_query('delete from ' ~ martfeast.evidence_schema() ~ '.' ~ table) %}
+{% endmacro %}
+
+{% macro spark__empty_evidence(table) %}
+  {% do run_query('truncate table ' ~ martfeast.evidence_schema() ~ '.' ~ table) %}
+{% endmacro %}
+
+
+{# A value as an SQL literal: null, text, number, boolean or timestamp. #}
+{% macro literal(value) %}
+  {% if value is none %}
+    {{ return('null') }}
+  {% elif value is boolean or value is number %}
+    {{ return(value | string | lower) }}
+  {% elif value.strftime is defined %}
+    {{ return("timestamp '" ~ martfeast.moment(value) ~ "'") }}
+  {% else %}
+    {{ return(martfeast.text_literal(value)) }}
+  {% endif %}
+{% endmacro %}
+
+
+{# A text as an SQL literal. #}
+{% macro text_literal(text) %}
+  {{ return(adapter.dispatch('text_literal', 'martfeast')(text)) }}
+{% endmacro %}
+
+{% macro default__text_literal(text) %}
+  {{ return("'" ~ text | replace("'", "''") ~ "'") }}
+{% endmacro %}
+
+{% macro spark__text_literal(text) %}
+  {{ return("'" ~ text | replace('\\', '\\\\') | replace("'", "\\'") ~ "'") }}
+{% endmacro %}
+
+
+{# A moment of any kind as the engine's type of the evidence's moments, UTC; SQL of one and of the other. #}
+{% macro as_moment(expression) %}
+  {{ return(adapter.dispatch('as_moment', 'martfeast')(expression)) }}
+{% endmacro %}
+
+{% macro duckdb__as_moment(expression) %}
+  {{ return('make_timestamp(epoch_us(' ~ expression ~ '))') }}
+{% endmacro %}
+
+{% macro spark__as_moment(expression) %}
+  {{ return('cast(' ~ expression ~ ' as timestamp)') }}
+{% endmacro %}

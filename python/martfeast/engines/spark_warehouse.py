@@ -1,0 +1,113 @@
+"""Spark as an engine: the tables of a target, read and written in a session of this process."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+
+from martfeast.engines.engine import Rows
+from martfeast.engines.spark import spark_session
+from martfeast.problems import refusal
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+WAREHOUSE, ZONE = "spark.sql.warehouse.dir", "spark.sql.session.timeZone"
+UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
+
+
+class SparkWarehouse:
+    """The relations of a target of dbt-spark; see `Engine`."""
+
+    def __init__(self, credentials: Any) -> None:
+        """Open a session with the target's settings; one that runs already keeps its own."""
+        settings = {
+            str(name): str(value)
+            for name, value in (credentials.server_side_parameters or {}).items()
+        }
+        self.session = spark_session(settings, hive=True)
+        zone = self.session.conf.get(ZONE) or ""
+        if zone not in UTC_NAMES:
+            raise refusal(
+                "spark",
+                "session-zone",
+                f"The session's time zone is {zone}, and its clock would get into every moment.",
+                f"Set {ZONE}: UTC in server_side_parameters of profiles.yml.",
+            )
+        warehouse = self.session.conf.get(WAREHOUSE) or ""
+        self.location = credentials.host if credentials.host not in (None, "NA") else warehouse
+
+    def name(self, schema: str, table: str) -> str:
+        """Return a table's name as SQL of Spark has it."""
+        return ".".join("`" + part.replace("`", "``") + "`" for part in (schema, table))
+
+    def rows(self, query: str) -> pyarrow.Table:
+        """Return a query's rows; moments are microseconds without zone, UTC."""
+        with _in_words(query):
+            return _in_utc(self.session.sql(query)).toArrow()
+
+    def export(self, rows: Rows, path: Path) -> None:
+        """Write rows to Parquet files in a new folder, sorted from file to file by their names."""
+        from pyspark.sql import functions
+
+        with _in_words(rows.relation):
+            found = self.session.table(rows.relation)
+            if rows.columns:
+                found = found.select([_column(name) for name in rows.columns])
+            order = [_column(name).asc_nulls_last() for name in rows.order or found.columns]
+            found = _in_utc(found.orderBy(*order))
+            if rows.published_at is not None:
+                moment = functions.lit(rows.published_at.isoformat(sep=" "))
+                found = found.withColumn("published_at", moment.cast("timestamp_ntz"))
+            found.write.option("compression", "zstd").parquet(path.resolve().as_uri())
+        for left in path.iterdir():
+            if left.suffix != ".parquet":
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def append(self, table: str, path: Path) -> None:
+        """Add the rows of a Parquet file to a table that has the same columns."""
+        with _in_words(table):
+            self.session.read.parquet(path.resolve().as_uri()).write.insertInto(table)
+
+
+def _column(name: str) -> "Column":
+    from pyspark.sql import functions
+
+    return functions.col("`" + name.replace("`", "``") + "`")
+
+
+def _in_utc(rows: "DataFrame") -> "DataFrame":
+    """Return rows whose moments have no zone; the session's is UTC."""
+    from pyspark.sql.types import TimestampType
+
+    return rows.select(
+        [
+            _column(field.name).cast("timestamp_ntz").alias(field.name)
+            if isinstance(field.dataType, TimestampType)
+            else _column(field.name)
+            for field in rows.schema
+        ]
+    )
+
+
+@contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """Say in a sentence what Spark cannot do.
+
+    Raises:
+        DeclarationError: it cannot.
+
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise refusal(
+            what, "spark-failed", f"Spark says: {said}.", "Mend that, and run this again."
+        ) from error
