@@ -8,7 +8,10 @@
 {%- endmacro %}
 
 {% macro default__timestamp_series(start, stop, step) -%}
-  explode(sequence({{ start }}, {{ stop }}, interval 1 {{ step }}))
+  {#- Spark's sequence would count backwards, or fail where it cannot. -#}
+  explode(
+    case when {{ start }} <= {{ stop }} then sequence({{ start }}, {{ stop }}, interval 1 {{ step }}) end
+  )
 {%- endmacro %}
 
 {% macro duckdb__timestamp_series(start, stop, step) -%}

@@ -163,7 +163,7 @@ def is_publishing(published_path: Path) -> bool:
 
     A publishing run keeps ``publishing.duckdb`` attached, and DuckDB holds a POSIX lock on it.
     """
-    return _holder(published_path / "publishing.duckdb") is not None
+    return lock_holder(published_path / "publishing.duckdb") is not None
 
 
 def wait_for_database(refused: str) -> bool:
@@ -197,17 +197,19 @@ def wait_while_held(database: Path) -> bool:
 
 def _wait(database: Path, does: str, who: str) -> bool:
     """Wait while another process holds a database. does, who: what it does and is, in words."""
-    process = _holder(database)
+    process = lock_holder(database)
     if process is None:
         return False
     print(f"martfeast: {who} (process {process}) {does}: waiting", file=sys.stderr)
-    while _holder(database) is not None:
+    while lock_holder(database) is not None:
         time.sleep(0.1)
     return True
 
 
-def _holder(database: Path) -> int | None:
-    """Return the process that holds DuckDB's POSIX lock on a file; None if no other one does.
+def lock_holder(database: Path) -> int | None:
+    """Return the process that holds a POSIX lock on a file; None if no other one does.
+
+    Such a lock has DuckDB on its file, and Derby on the file ``dbex.lck``.
 
     Not to be asked by a process that holds such a lock itself: it would lose it.
     """

@@ -9,7 +9,7 @@ select
     known_at,
     cast(floor(scheduled_departure_clock_minutes / 60) as integer)
         as scheduled_departure_hour_local,
-    cast(extract(isodow from flight_date) as integer) as iso_day_of_week_local,
+    cast({{ iso_day_of_week('flight_date') }} as integer) as iso_day_of_week_local,
     cast(extract(month from flight_date) as integer) as month_of_year_local,
     scheduled_block_minutes,
     distance_miles

@@ -7,8 +7,8 @@ with source as (
 renamed as (
 
     select
-        carrier || cast(flight as varchar) || '-' || origin || '-'
-        || cast(year * 10000 + month * 100 + day as varchar) as flight_id,
+        carrier || cast(flight as string) || '-' || origin || '-'
+        || cast(year * 10000 + month * 100 + day as string) as flight_id,
         make_date(year, month, day) as flight_date,
         carrier as carrier_code,
         cast(flight as integer) as flight_number,

@@ -8,6 +8,7 @@
   that the label declares. One row for each group_column and group_value, over the whole time
   (period_start is null) and by calendar month of the moment asked, UTC. The group_column `all` has
   every row under the value `all`; NaN is no label; a null is the value `(none)`, and a text `(none)` stands in quotes.
+  The two maturities are minutes that some label took: engines interpolate between two in different last digits.
 #}
 {% macro label_audit(label_mart) -%}
 {%- set label = martfeast.label_of(label_mart) -%}
@@ -60,8 +61,8 @@ select
     count(label) as labelled_count,
     count(label) / cast(count(*) as double) as labelled_share,
     avg(label) as base_rate,
-    percentile_cont(0.5) within group (order by maturity_minutes) as maturity_median_minutes,
-    percentile_cont(0.95) within group (order by maturity_minutes) as maturity_p95_minutes
+    cast(percentile_disc(0.5) within group (order by maturity_minutes) as double) as maturity_median_minutes,
+    cast(percentile_disc(0.95) within group (order by maturity_minutes) as double) as maturity_p95_minutes
 from by_group_and_period
 group by group_column, group_value, period_start
 {%- endmacro %}

@@ -9,7 +9,7 @@ with asked as (
     select
         {{ adapter.quote(label.column) }} as label,
         coalesce(
-            cast({{ adapter.quote(label.missing_reason) if label.missing_reason else 'null' }} as varchar), '(no reason given)'
+            cast({{ adapter.quote(label.missing_reason) if label.missing_reason else 'null' }} as string), '(no reason given)'
         ) as reason
         {{- martfeast.label_group_columns(label) }}
     from {{ label_mart }}

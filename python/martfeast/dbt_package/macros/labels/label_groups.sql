@@ -3,8 +3,8 @@
 {%- for name in label.groups %},
         case
             when {{ adapter.quote(name) }} is null then '(none)'
-            when cast({{ adapter.quote(name) }} as varchar) = '(none)' then '''(none)'''
-            else cast({{ adapter.quote(name) }} as varchar)
+            when cast({{ adapter.quote(name) }} as string) = '(none)' then '''(none)'''
+            else cast({{ adapter.quote(name) }} as string)
         end as group_{{ loop.index }}
 {%- endfor %}
 {%- endmacro %}
