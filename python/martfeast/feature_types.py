@@ -41,6 +41,7 @@ _BY_CONTRACT_TYPE = {
     **dict.fromkeys(("float", "real", "float4"), FLOAT32),
     **dict.fromkeys(("boolean", "bool", "logical"), BOOL),
     **dict.fromkeys(("timestamp", "datetime", "timestamp without time zone"), TIMESTAMP),
+    "timestamp_ntz": TIMESTAMP,  # Spark's, whose timestamp is one of the session's zone, UTC
 }
 
 _CAST_TO = {
@@ -60,14 +61,16 @@ _CAST_TO = {
 def feature_type(contract_type: str) -> FeatureType | None:
     """Return the type for a contract's data_type, in any case; None where Feast would lose data.
 
-    ``varchar(20)`` counts as ``varchar``; ``double[]`` is a list of ``double``. The elements of a
+    ``varchar(20)`` counts as ``varchar``; ``double[]`` is a list of ``double``, and Spark's
+    ``array<double>`` too. The elements of a
     list must not be null, which no contract can say: Feast turns null text into '', null booleans
     into false, and fails on null integers.
     """
     name = _normalized(contract_type)
-    element = re.fullmatch(r"(.+?) ?\[\]", name)
+    element = re.fullmatch(r"(?P<before>.+?) ?\[\]|array ?<(?P<within>.+)>", name)
     if element:
-        found = _BY_CONTRACT_TYPE.get(_without_length(element[1]))
+        kind = (element["before"] or element["within"]).strip()
+        found = _BY_CONTRACT_TYPE.get(_without_length(kind))
         if found not in LIST_ELEMENTS:
             return None
         return FeatureType(found.name, pyarrow.list_(found.arrow), is_list=True)

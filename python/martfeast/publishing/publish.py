@@ -1,6 +1,7 @@
 """``martfeast publish``: judge and publish what dbt built on an engine that cannot do so itself."""
 
 import contextlib
+import os
 import shutil
 from argparse import Namespace
 from collections.abc import Callable
@@ -71,14 +72,15 @@ def _profile(dbt_project: DbtProject) -> Any:
         DeclarationError: dbt cannot read it.
 
     """
+    from dbt.cli.resolvers import default_profiles_dir
     from dbt.config.runtime import load_profile
     from dbt.flags import set_from_args
     from dbt_common.exceptions import DbtBaseException
 
-    profiles = dbt_project.profiles_dir
-    arguments = {"PROFILES_DIR": profiles and str(Path(profiles).resolve())} if profiles else {}
+    profiles = dbt_project.profiles_dir or os.environ.get("DBT_PROFILES_DIR")
+    profiles = str(Path(profiles or default_profiles_dir()).resolve())
     try:
-        set_from_args(Namespace(project_dir=".", **arguments), {})
+        set_from_args(Namespace(PROFILES_DIR=profiles, project_dir="."), {})
         return load_profile(
             ".", dbt_project.variables, dbt_project.profile, dbt_project.target_asked_for
         )

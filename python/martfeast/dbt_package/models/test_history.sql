@@ -22,7 +22,7 @@ tested as (
     select
         node_id,
         name as test_name,
-        unnest(tested_nodes) as tested_node_id
+        {{ each_of('tested_nodes') }} as tested_node_id
     from nodes
     where resource_type = 'test'
 

@@ -85,7 +85,7 @@ select
     owner,
     first_at as failing_from_at,
     next_at as recovered_at,
-    cast(date_diff('second', first_at, next_at) / 60.0 as double) as minutes_to_recover,
+    cast({{ seconds_between('first_at', 'next_at') }} / 60.0 as double) as minutes_to_recover,
     invocation_count as failing_invocation_count,
     most_failures
 from followed
