@@ -1,7 +1,6 @@
 """The command ``martfeast``: each command imports what it uses when it is called."""
 
 import json
-import math
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
@@ -17,6 +16,8 @@ from martfeast.options import (
     feature_repo_option,
     json_option,
     json_with_progress_option,
+    parse_threshold,
+    print_version,
 )
 
 if TYPE_CHECKING:
@@ -47,21 +48,13 @@ class Refusing(click.Group):
             raise click.ClickException(str(error)) from None
 
 
-def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    if is_asked and not ctx.resilient_parsing:
-        from martfeast.version import VERSION
-
-        click.echo(f"martfeast {VERSION}")
-        ctx.exit()
-
-
 @click.group(cls=Refusing)
 @click.option(
     "--version",
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_version,
+    callback=print_version,
     help="Show the version and exit.",
 )
 def main() -> None:
@@ -238,6 +231,12 @@ def reroot_command(project: "DbtProject", feature_repo: Path | None) -> None:
     multiple=True,
     help="Replay this moment (UTC) and no others.",
 )
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="Build the marts again on the engine of their target, for example spark; few cuts do."
+    "  [default: duckdb]",
+)
 @json_with_progress_option
 def replay_command(
     project: "DbtProject",
@@ -245,6 +244,7 @@ def replay_command(
     names: tuple[str, ...],
     cut_count: int | None,
     moments: tuple[datetime, ...],
+    engine: str | None,
     is_json: bool,
 ) -> None:
     """Build the marts again as of past moments, and show that they never knew the future.
@@ -260,6 +260,7 @@ def replay_command(
         names=names,
         cut_count=cut_count,
         at=moments,
+        engine=engine,
         say=lambda line: click.echo(line, err=True),
     )
     click.echo(json.dumps(replayed.as_json(), indent=2) if is_json else replayed.report())
@@ -354,27 +355,13 @@ def drift_command(
             _feature_repo(repo) if after == SERVED else None,
             before,
             after,
-            dict(_threshold(text) for text in thresholds),
+            dict(parse_threshold(text) for text in thresholds),
         )
     except DeclarationError as error:
         click.echo(error, err=True)
         raise SystemExit(2) from None
     click.echo(json.dumps(report.as_json(), indent=2) if is_json else report.report())
     raise SystemExit(1 if report.drifted else 0)
-
-
-def _threshold(text: str) -> tuple[str, float]:
-    column, _, number = text.rpartition("=")
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise click.BadParameter(
-            f"{text!r} is not a threshold: write a number above 0, or <column>=<number>.",
-            param_hint="--threshold",
-        )
-    return column, value
 
 
 def _assess(project: "DbtProject", feature_repo: Path | None) -> "Assessment":

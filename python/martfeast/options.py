@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,3 +66,27 @@ def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(DBT_OPTIONS):
         with_project = option(with_project)
     return with_project
+
+
+def print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    """Print the version, if it is asked for, and exit."""
+    if is_asked and not ctx.resilient_parsing:
+        from martfeast.version import VERSION
+
+        click.echo(f"martfeast {VERSION}")
+        ctx.exit()
+
+
+def parse_threshold(text: str) -> tuple[str, float]:
+    """Return the column and the number of a threshold; an empty column for all."""
+    column, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise click.BadParameter(
+            f"{text!r} is not a threshold: write a number above 0, or <column>=<number>.",
+            param_hint="--threshold",
+        )
+    return column, value

@@ -9,11 +9,21 @@ from pathlib import Path
 
 import duckdb
 
+from martfeast.feature_types import FeatureType
 from martfeast.files import replaced
 
 DOUBLES = ("DOUBLE", "FLOAT")
 # A statement over columns takes longer than in proportion, the more there are.
 COLUMNS_AT_ONCE = 100
+_TYPES = {
+    "String": "varchar",
+    "Int64": "bigint",
+    "Int32": "integer",
+    "Float64": "double",
+    "Float32": "float",
+    "Bool": "boolean",
+    "UnixTimestamp": "timestamp",
+}
 
 
 def connect_in_utc() -> duckdb.DuckDBPyConnection:
@@ -31,6 +41,11 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def type_of(feature: FeatureType) -> str:
+    """Return the type in SQL of what is a feature."""
+    return _TYPES[feature.name] + ("[]" if feature.is_list else "")
 
 
 def without_nan(column: str, type_: str) -> str:

@@ -1,13 +1,21 @@
 """DuckDB as an engine: the database files of a target, only read but for the evidence."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow
 
-from martfeast.engines.duckdb import literal, quoted, timestamp
-from martfeast.engines.engine import Rows
+from martfeast.engines.duckdb import (
+    connect_in_utc,
+    copy_to_parquet,
+    literal,
+    parquet_rows,
+    quoted,
+    timestamp,
+)
+from martfeast.engines.engine import Rows, renamed
 from martfeast.files import wait_for_database
 from martfeast.problems import refusal
 
@@ -58,6 +66,13 @@ class DuckDBWarehouse:
         """Add the rows of a Parquet file to a table that has the same columns."""
         with self._open(is_read_only=False) as connection:
             connection.execute(f"insert into {table} from {literal(str(path))}")
+
+    def make(self, query: str, inputs: Mapping[str, Path], path: Path) -> None:
+        """Write a query's rows to a Parquet file in a new folder, with other rows for relations."""
+        files = {name: parquet_rows(file) for name, file in inputs.items()}
+        path.mkdir(parents=True)
+        with connect_in_utc() as connection:
+            copy_to_parquet(connection, renamed(query, files), path / "part-0.parquet")
 
     def _open(self, is_read_only: bool = True) -> duckdb.DuckDBPyConnection:
         """Open the database as long as it takes: nobody else writes to it meanwhile."""

@@ -4,7 +4,8 @@ Where SQL differs, the dbt package dispatches (``macros/engines``); the rest is 
 """
 
 import importlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +60,27 @@ class Engine(Protocol):
 
     def append(self, table: str, path: Path) -> None:
         """Add the rows of a Parquet file to a table that has the same columns."""
+
+    def make(self, query: str, inputs: Mapping[str, Path], path: Path) -> None:
+        """Write a query's rows to Parquet files in a new folder, with other rows for relations.
+
+        Args:
+            query: one SELECT.
+            inputs: for what the query calls a relation, the Parquet file that it reads instead.
+            path: the folder.
+
+        Raises:
+            DeclarationError: the engine cannot run it, in its own words.
+
+        """
+
+
+def renamed(query: str, names: Mapping[str, str]) -> str:
+    """Return a query in which relations are called otherwise. names: new ones, by old ones."""
+    for old, new in names.items():
+        whole = rf"(?<![\w.`\"]){re.escape(old)}(?![\w`\"])"
+        query = re.sub(whole, lambda _, new=new: str(new), query)  # type: ignore[misc]
+    return query
 
 
 def open_engine(credentials: Any) -> Engine:

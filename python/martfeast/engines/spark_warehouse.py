@@ -1,14 +1,15 @@
 """Spark as an engine: the tables of a target, read and written in a session of this process."""
 
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow
 
-from martfeast.engines.engine import Rows
+from martfeast.engines.engine import Rows, renamed
 from martfeast.engines.spark import spark_session
 from martfeast.problems import refusal
 
@@ -72,6 +73,20 @@ class SparkWarehouse:
         with _in_words(table):
             self.session.read.parquet(path.resolve().as_uri()).write.insertInto(table)
 
+    def make(self, query: str, inputs: Mapping[str, Path], path: Path) -> None:
+        """Write a query's rows to Parquet files, with other rows for relations."""
+        views = {name: f"martfeast_{uuid.uuid4().hex}" for name in inputs}
+        with _in_words("spark"):
+            try:
+                for name, file in inputs.items():
+                    rows = _zoned(self.session.read.parquet(file.resolve().as_uri()))
+                    rows.createOrReplaceTempView(views[name])
+                rows = _in_utc(self.session.sql(renamed(query, views)))
+                rows.write.parquet(path.resolve().as_uri())
+            finally:
+                for view in views.values():
+                    self.session.catalog.dropTempView(view)
+
 
 def _column(name: str) -> "Column":
     from pyspark.sql import functions
@@ -87,6 +102,20 @@ def _in_utc(rows: "DataFrame") -> "DataFrame":
         [
             _column(field.name).cast("timestamp_ntz").alias(field.name)
             if isinstance(field.dataType, TimestampType)
+            else _column(field.name)
+            for field in rows.schema
+        ]
+    )
+
+
+def _zoned(rows: "DataFrame") -> "DataFrame":
+    """Return rows whose moments are those of the session's zone, which is UTC, as tables have."""
+    from pyspark.sql.types import TimestampNTZType
+
+    return rows.select(
+        [
+            _column(field.name).cast("timestamp").alias(field.name)
+            if isinstance(field.dataType, TimestampNTZType)
             else _column(field.name)
             for field in rows.schema
         ]

@@ -40,9 +40,14 @@ class DbtProject:
             "--target": self.target,
             "--profile": self.profile,
             "--profiles-dir": self.profiles_dir and str(Path(self.profiles_dir).resolve()),
-            "--vars": yaml.safe_dump(self.variables) if self.variables else None,
         }
-        return [part for name, value in given.items() if value for part in (name, value)]
+        options = [part for name, value in given.items() if value for part in (name, value)]
+        return [*options, *self.given_variables]
+
+    @property
+    def given_variables(self) -> list[str]:
+        """The variables, as arguments of a dbt command."""
+        return ["--vars", yaml.safe_dump(self.variables)] if self.variables else []
 
 
 ProjectLike = DbtProject | str | os.PathLike[str]

@@ -130,7 +130,17 @@ def replay_in_words(replay: ReplayRecord) -> str:
         f"{replay.replayed_at} UTC, at {replay.cuts} moments that showed something"
         f" ({replay.asked or 'none'} were to be chosen)"
         f"{', all that its data has' if replay.enough < replay.asked else ''}:"
-        f" {replay.compared:,} rows compared"
+        f" {replay.compared:,} rows compared{_engines(replay)}"
+    )
+
+
+def _engines(replay: ReplayRecord) -> str:
+    """Return where a replay was shown, if that is not where the mart is built."""
+    if replay.replayed_on == replay.built_on:
+        return ""
+    return (
+        f"; shown on {replay.replayed_on}, parity with {replay.built_on} shown by the published"
+        " rows, which it made the same of the same inputs"
     )
 
 

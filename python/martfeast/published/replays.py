@@ -27,6 +27,7 @@ class ReplayRecord(BaseModel):
     failure: how it knew the future, or why nothing was shown; empty if it passed.
     warnings: what to look at besides. trusted: the models under which nothing says when rows were
     known, so that what they say is taken as true, and why, where that is declared.
+    built_on, replayed_on: the engine that builds the mart, and the one that built it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,12 +45,14 @@ class ReplayRecord(BaseModel):
     failure: str
     warnings: list[str]
     trusted: dict[str, str]
+    built_on: str
+    replayed_on: str
 
 
 class Replays(Record):
     """The file ``replays.json``: the last replay of each mart, by the mart's unique_id."""
 
-    FORMAT: ClassVar[int] = 5
+    FORMAT: ClassVar[int] = 6
 
     marts: dict[str, ReplayRecord]
 

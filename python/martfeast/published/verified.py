@@ -1,8 +1,9 @@
 """Whether a version is still what was written: its place, its size, its bytes.
 
-A version is a file, or a folder of part files, as engines write that work on many machines. A file is read whole once, and again when its inode, its size or one of its times has changed: no
-program can set the time at which a file's content or place was last changed (ctime). What was seen
-is kept beside the file; where nothing can be written there, as long as the process lives.
+A version is a file, or a folder of part files, as engines write that work on many machines. A file
+is read whole once, and again when its inode, its size or one of its times has changed: no program
+can set the time at which a file's content or place was last changed (ctime). What was seen is kept
+beside the file; where nothing can be written there, as long as the process lives.
 """
 
 import contextlib

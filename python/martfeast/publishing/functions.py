@@ -3,14 +3,19 @@
 dbt-duckdb loads this module as a plugin of the target that `publish` runs the package on.
 """
 
+import contextlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
 from martfeast.engines.engine import Engine, Rows
+
+FUNCTIONS = ("export", "append")
 
 
 class Exchange:
@@ -27,6 +32,21 @@ class Exchange:
         self.schema = schema
         self.exported: list[Path] = []
         self.failure: Exception | None = None
+        self.connections: list[DuckDBPyConnection] = []
+
+    @classmethod
+    def open(cls, engine: Engine, schema: str) -> "Exchange":
+        """Serve the functions of connections that are opened from here on."""
+        cls.current = cls(engine, schema)
+        return cls.current
+
+    def close(self) -> None:
+        """Take the functions from the connections: DuckDB would complain of them at the end."""
+        Exchange.current = None
+        for connection in self.connections:
+            for name in FUNCTIONS:
+                with contextlib.suppress(duckdb.Error):
+                    connection.remove_function(f"martfeast_{name}")
 
     def export(self, request: str) -> bool:
         """Write rows of the engine to a folder of Parquet files.
@@ -53,9 +73,9 @@ class Exchange:
         table = self.engine.name(self.schema, asked["table"])
         return self._tried(lambda: self.engine.append(table, Path(asked["path"])))
 
-    def _tried(self, what: "object") -> bool:
+    def _tried(self, what: Callable[[], None]) -> bool:
         try:
-            what()  # type: ignore[operator]
+            what()
         except Exception as error:
             self.failure = error
             raise
@@ -69,11 +89,12 @@ class Plugin(BasePlugin):
         """Add the functions to a connection."""
         exchange = Exchange.current
         if exchange is not None:
-            for name in ("export", "append"):
+            exchange.connections.append(conn)
+            for name in FUNCTIONS:
                 conn.create_function(
                     f"martfeast_{name}",
                     getattr(exchange, name),
-                    ["VARCHAR"],  # type: ignore[list-item]
-                    "BOOLEAN",  # type: ignore[arg-type]
+                    ["VARCHAR"],
+                    "BOOLEAN",
                     side_effects=True,
                 )

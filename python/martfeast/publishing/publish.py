@@ -1,9 +1,7 @@
 """``martfeast publish``: judge and publish what dbt built on an engine that cannot do so itself."""
 
 import contextlib
-import os
 import shutil
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from martfeast.engines.engine import open_engine
 from martfeast.extras import extra
 from martfeast.files import temporary_folder, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
-from martfeast.from_dbt.dbt_project import DbtProject, ProjectLike, as_dbt_project
+from martfeast.from_dbt.dbt_project import ProjectLike, as_dbt_project
 from martfeast.problems import ProblemLog, refusal
 from martfeast.published.release import read_release
+from martfeast.running_dbt.stand_in import read_target, write_stand_in
 
 OPERATION = "martfeast.publish_recorded"
 
@@ -42,71 +41,31 @@ def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
     published_path, settings = read_settings(dbt_project)
     with contextlib.chdir(dbt_project.folder), temporary_folder("publishing") as name:
         folder = Path(name)
-        profile = _profile(dbt_project)
-        _write_stand_in(folder, profile)
-        engine = open_engine(profile.credentials)
+        target = read_target(dbt_project, settings.get("target"))
+        options = write_stand_in(folder, target, ("martfeast.publishing.functions",))
+        engine = open_engine(target.credentials)
         wait_for_publishing(published_path)
         with extra("spark"):
             from martfeast.publishing.functions import Exchange
-        exchange = Exchange(engine, str(settings.get("evidence_schema") or "martfeast"))
-        Exchange.current = exchange
+        exchange = Exchange.open(engine, str(settings.get("evidence_schema") or "martfeast"))
         variables = {
             **dbt_project.variables,
             "martfeast_engine": {
-                "name": profile.credentials.type,
+                "name": target.credentials.type,
                 "location": engine.location,
                 "folder": str(folder),
             },
         }
         try:
-            _run_dbt(folder, profile, variables, exchange, say)
+            _run_dbt(folder, options, variables, exchange, say)
         finally:
-            Exchange.current = None
+            exchange.close()
             _remove_unused(published_path, exchange.exported)
-
-
-def _profile(dbt_project: DbtProject) -> Any:
-    """Return dbt's profile of the target that is meant.
-
-    Raises:
-        DeclarationError: dbt cannot read it.
-
-    """
-    from dbt.cli.resolvers import default_profiles_dir
-    from dbt.config.runtime import load_profile
-    from dbt.flags import set_from_args
-    from dbt_common.exceptions import DbtBaseException
-
-    profiles = dbt_project.profiles_dir or os.environ.get("DBT_PROFILES_DIR")
-    profiles = str(Path(profiles or default_profiles_dir()).resolve())
-    try:
-        set_from_args(Namespace(PROFILES_DIR=profiles, project_dir="."), {})
-        return load_profile(
-            ".", dbt_project.variables, dbt_project.profile, dbt_project.target_asked_for
-        )
-    except DbtBaseException as error:
-        said = " ".join(str(error).split())
-        fix = "Mend profiles.yml, or name another target with --target."
-        raise refusal("dbt profile", "profile-unreadable", f"{said}.", fix) from error
-
-
-def _write_stand_in(folder: Path, profile: Any) -> None:
-    """Write a profiles.yml with a target of the same name and schema: a DuckDB in memory."""
-    target = {
-        "type": "duckdb",
-        "path": ":memory:",
-        "schema": profile.credentials.schema,
-        "threads": 1,
-        "settings": {"TimeZone": "UTC"},
-        "plugins": [{"module": "martfeast.publishing.functions"}],
-    }
-    outputs = {"target": profile.target_name, "outputs": {profile.target_name: target}}
-    (folder / "profiles.yml").write_text(yaml.safe_dump({profile.profile_name: outputs}))
 
 
 def _run_dbt(
     folder: Path,
-    profile: Any,
+    options: list[str],
     variables: dict[str, Any],
     exchange: Any,
     say: Callable[[str], None],
@@ -131,10 +90,8 @@ def _run_dbt(
     result = dbtRunner(callbacks=[heard]).invoke(
         [
             *("--log-level", "none", "--log-path", str(folder), "--no-use-colors"),
-            *("run-operation", OPERATION),
-            *("--profiles-dir", str(folder), "--profile", profile.profile_name),
-            *("--target", profile.target_name, "--target-path", str(folder / "target")),
-            *("--vars", yaml.safe_dump(variables)),
+            *("run-operation", OPERATION, *options),
+            *("--target-path", str(folder / "target"), "--vars", yaml.safe_dump(variables)),
         ]
     )
     if exchange.failure is not None:

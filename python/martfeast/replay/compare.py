@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from martfeast.declaration.declared import LabelMart, Mart
-from martfeast.engines.duckdb import parquet_rows, quoted, timestamp
+from martfeast.engines.duckdb import parquet_rows, quoted, timestamp, type_of
 from martfeast.feature_types import FLOAT32, FLOAT64, feature_type
 from martfeast.replay.scratch import Cut, Scratch
 
@@ -47,7 +47,9 @@ class Difference:
 def typed_columns(mart: Mart) -> str:
     """Return SQL of a mart's own columns, cast to the types of its contract."""
     return ", ".join(
-        f"cast({quoted(column.name)} as {column.data_type}) as {quoted(column.name)}"
+        f"cast({quoted(column.name)} as"
+        f" {type_of(column.type) if column.type else column.data_type})"
+        f" as {quoted(column.name)}"
         for column in mart.columns
         if column.name != mart.created
     )

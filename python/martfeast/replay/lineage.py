@@ -1,23 +1,20 @@
 """What marts are made of: each relation under them, with its SQL and its knowledge time."""
 
-import json
-import os
-import subprocess
-import sys
+import contextlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from martfeast.engines.duckdb import literal, quoted
-from martfeast.files import temporary_folder, wait_for_database
+from martfeast.engines.duckdb import literal, parquet_rows, quoted
+from martfeast.engines.engine import Engine, Rows, open_engine
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.checksums import text_checksum
-from martfeast.from_dbt.dbt_project import DbtProject
-from martfeast.from_dbt.graph import Graph, read_graph
+from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
+from martfeast.replay.compiled import Compiled, compile_project
 from martfeast.replay.declared_time import DeclaredTime, read_declared_time
 from martfeast.replay.jinja import (
     QUERY,
@@ -71,6 +68,14 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Built:
+    """A relation on the engine that built it. sql: what it is called. made_by: its SELECT."""
+
+    sql: str
+    made_by: str | None
+
+
+@dataclass(frozen=True)
 class Lineage:
     """The relations under some marts, the marts included, parents before children.
 
@@ -78,7 +83,10 @@ class Lineage:
     settings: of its sessions, as the profile has them.
     refused: why a relation, and so every mart on it, cannot be replayed, by unique_id.
     compiled: the MD5 of each model's SQL as dbt compiled it; '' where every build has other SQL.
-    evidence: SQL of the schema in which the dbt package notes what dbt ran.
+    evidence: SQL of the tables `invocations` and `completions`, in which the dbt package notes what
+    dbt ran.
+    built: what the engine that built a relation calls it, and the SQL that it ran; by unique_id,
+    and empty where that is DuckDB. built_on: that engine's name.
     """
 
     relations: dict[str, Relation]
@@ -86,7 +94,9 @@ class Lineage:
     settings: dict[str, Any]
     refused: dict[str, Problem]
     compiled: dict[str, str]
-    evidence: str = "martfeast"
+    evidence: tuple[str, str] = ("martfeast.invocations", "martfeast.completions")
+    built: dict[str, "Built"] = field(default_factory=dict)
+    built_on: str = "duckdb"
 
     @cached_property
     def namesakes(self) -> set[str]:
@@ -101,43 +111,95 @@ class Lineage:
             found[name] = {name}.union(*(found[parent] for parent in relation.parents))
         return found
 
+    def called(self, unique_id: str) -> str:
+        """Return what a relation is called in SQL of the engine that built it."""
+        built = self.built.get(unique_id)
+        return built.sql if built else self.relations[unique_id].sql
+
+    def select_of(self, unique_id: str) -> str:
+        """Return the SELECT by which the engine that builds a relation makes it."""
+        built = self.built.get(unique_id)
+        return (built.made_by if built else self.relations[unique_id].made_by) or ""
+
     def above(self, unique_id: str) -> set[str]:
         """Return the unique_ids of a relation and of all that it is made of."""
         return set(self._above[unique_id])
 
 
-def compile_lineage(artifacts: Artifacts, marts: list[str]) -> Lineage:
+def compile_lineage(
+    artifacts: Artifacts, marts: list[str], inputs: Path
+) -> tuple[Lineage, Engine | None]:
     """Compile a dbt project in a scratch folder, and return what some marts are made of.
+
+    Of a target that is no DuckDB the project is compiled for DuckDB too, and what dbt does not make
+    from SQL (sources, seeds, snapshots) is exported.
 
     Args:
         artifacts: of the project.
         marts: unique_ids of models.
+        inputs: an empty folder for what is exported; needed as long as the lineage is.
+
+    Returns:
+        The lineage, and the engine that builds it where that is no DuckDB.
 
     Raises:
         DeclarationError: dbt cannot compile the project, or it has what cannot be replayed.
 
     """
-    graph, warehouse = _compile(artifacts)
-    if warehouse["type"] != "duckdb":
-        raise _refusal(
-            "dbt project",
-            f"its target is {warehouse['type']}, and a replay runs in DuckDB.",
-            "Use a target of type duckdb.",
-        )
+    compiled = compile_project(artifacts)
+    lineage = _lineage(artifacts, marts, compiled)
+    _refuse_same_tables(lineage)
+    if compiled.stood_for is None:
+        _refuse_unreadable(lineage, compiled.warehouse["databases"])
+        return lineage, None
+    with contextlib.chdir(artifacts.project_dir):
+        engine = open_engine(compiled.stood_for.credentials)
+        return _with_exports(lineage, engine, artifacts, inputs), engine
+
+
+def _lineage(artifacts: Artifacts, marts: list[str], compiled: Compiled) -> Lineage:
+    graph, warehouse, built = compiled.graph, compiled.warehouse, compiled.built
     found: dict[str, Relation] = {}
     for unique_id in marts:
         _collect(graph, artifacts, unique_id, found)
-    lineage = Lineage(
+    schema = f"{quoted(warehouse['name'])}.{quoted(artifacts.evidence_schema)}"
+    return Lineage(
         found,
         _databases(warehouse["databases"]),
         warehouse["settings"],
         _python_models(graph, found),
-        {name: _compiled_checksum(one, graph.relation(name)) for name, one in found.items()},
-        f"{quoted(warehouse['name'])}.{quoted(artifacts.evidence_schema)}",
+        {name: _compiled_checksum(one, built.relation(name)) for name, one in found.items()},
+        (f"{schema}.invocations", f"{schema}.completions"),
+        {name: _built(built.relation(name)) for name in found} if compiled.stood_for else {},
+        built.adapter_type,
     )
-    _refuse_same_tables(lineage)
-    _refuse_unreadable(lineage, warehouse["databases"])
-    return lineage
+
+
+def _built(node: Model | Source) -> Built:
+    is_made = isinstance(node, Model) and node.resource_type == "model"
+    made_by = node.code.compiled if is_made and isinstance(node, Model) else None
+    return Built(node.relation.sql or "", made_by and made_by.strip().rstrip(";"))
+
+
+def _with_exports(lineage: Lineage, engine: Engine, artifacts: Artifacts, inputs: Path) -> Lineage:
+    """Export what dbt does not make from SQL, and the evidence; return a lineage that reads that.
+
+    Raises:
+        DeclarationError: the engine has not got a relation.
+
+    """
+    relations = {}
+    for number, (name, relation) in enumerate(lineage.relations.items()):
+        if relation.made_by is None:
+            path = inputs / f"{number}"
+            engine.export(Rows(lineage.built[name].sql), path)
+            relation = replace(relation, location=parquet_rows(path))
+        relations[name] = relation
+    evidence = []
+    for table in ("invocations", "completions"):
+        engine.export(Rows(engine.name(artifacts.evidence_schema, table)), inputs / table)
+        evidence.append(parquet_rows(inputs / table))
+    return replace(lineage, relations=relations, evidence=(evidence[0], evidence[1]))
 
 
 def _python_models(graph: Graph, found: dict[str, Relation]) -> dict[str, Problem]:
@@ -200,42 +262,6 @@ def _refuse_unreadable(lineage: Lineage, databases: dict[str, dict[str, Any]]) -
                 " was started, and here it starts in the project's folder.",
                 "Write an absolute path in profiles.yml, or run dbt in the project's folder.",
             )
-
-
-def _compile(artifacts: Artifacts) -> tuple[Graph, dict[str, Any]]:
-    """Return the compiled graph, and where the warehouse is, of the target that published."""
-    graph, warehouse = _run_dbt(artifacts, artifacts.dbt_project)
-    if artifacts.target not in (None, warehouse["target"]):
-        # Only where dbt takes another by itself: given other options, it parses everything anew.
-        graph, warehouse = _run_dbt(
-            artifacts, replace(artifacts.dbt_project, target=artifacts.target)
-        )
-    return graph, warehouse
-
-
-def _run_dbt(artifacts: Artifacts, dbt_project: DbtProject) -> tuple[Graph, dict[str, Any]]:
-    with temporary_folder("replay") as name:
-        target, options = Path(name), dbt_project.arguments
-        done = subprocess.run(
-            [sys.executable, "-m", "martfeast.replay.compile_project", str(target), *options],
-            cwd=artifacts.project_dir,
-            env={
-                **os.environ,
-                "DBT_LOG_PATH": str(target),
-                # Only what changed since dbt last parsed the project is parsed again.
-                "DBT_PARTIAL_PARSE_FILE_PATH": str(artifacts.target_path / "partial_parse.msgpack"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            said = " ".join((done.stdout + done.stderr).split())
-            if wait_for_database(done.stdout + done.stderr):
-                return _run_dbt(artifacts, dbt_project)
-            raise _refusal("dbt project", f"dbt cannot compile it: {said}", "Mend it.")
-        graph = read_graph(target / "manifest.json")
-        return graph, json.loads((target / "warehouse.json").read_bytes())
 
 
 def _collect(

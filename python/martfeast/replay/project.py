@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
-from martfeast.files import wait_while_held
+from martfeast.files import temporary_folder, wait_while_held
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
 from martfeast.gate.criterion import some
@@ -26,6 +27,7 @@ from martfeast.replay.trust import distrusted, who_vouches
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
 
+DUCKDB = "duckdb"
 # What must hold before a mart can be replayed at all.
 PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
@@ -37,6 +39,7 @@ def replay_project(
     cut_count: int | None = None,
     at: Iterable[datetime] = (),
     say: Say = lambda _: None,
+    engine: str | None = None,
 ) -> ProjectReplay:
     """Replay marts as of past moments and record what was shown beside what is published.
 
@@ -48,6 +51,8 @@ def replay_project(
             evidence that a mart passes; a failure always counts.
         at: moments to replay instead, UTC; no evidence either, unless a mart fails.
         say: is told of progress, a line at a time.
+        engine: where to build the marts again: "duckdb", which is the default, or the engine of
+            the target, by dbt's name of it.
 
     Returns:
         What was shown, of one release: that which holds when the warehouse is read. A dbt run that
@@ -58,7 +63,7 @@ def replay_project(
             code, something cannot be replayed, or what is replayed was removed meanwhile.
 
     """
-    evidence, marts, scratch = _read(dbt_project, list(names), say)
+    evidence, marts, scratch = _read(dbt_project, list(names), engine, say)
     project, release = evidence.project, evidence.project.release
     from martfeast.replay.serving import ASOF_STORE, ServingCheck  # Feast takes seconds to import
 
@@ -81,13 +86,13 @@ def replay_project(
             shown.warnings[mart.mart].append(_due(mart))
     for name, said in serving.other_rows.items():
         shown.warnings[name].append(_other_store(name, str(store["type"]), said))
-    records = _records(evidence, marts, scratch.lineage, shown, 0 if moments else asked)
+    records = _records(evidence, marts, scratch, shown, 0 if moments else asked)
     write_replays(project.artifacts.published_path, records)
     return shown
 
 
 def _read(
-    dbt_project: ProjectLike, names: list[str], say: Say
+    dbt_project: ProjectLike, names: list[str], engine_name: str | None, say: Say
 ) -> tuple[Evidence, list[Mart], Scratch]:
     """Read the project, the release and the warehouse, all of one state.
 
@@ -107,12 +112,32 @@ def _read(
             raise
         require_writable(project.artifacts.published_path)
         say("compiling the project")
-        lineage = compile_lineage(project.artifacts, [mart.unique_id for mart in marts])
-        scratch = Scratch(lineage, str(project.artifacts.project_dir))
+        with temporary_folder("replay") as inputs:
+            names_of = [mart.unique_id for mart in marts]
+            lineage, engine = compile_lineage(project.artifacts, names_of, Path(inputs))
+            own = _engine_asked_for(engine_name, lineage.built_on)
+            scratch = Scratch(lineage, str(project.artifacts.project_dir), engine if own else None)
         now = read_release(project.artifacts.published_path, ProblemLog())
         if now.judged_by == project.release.judged_by:
             return evidence, marts, scratch
         say("dbt has published since the project was read: reading it again")
+
+
+def _engine_asked_for(name: str | None, built_on: str) -> bool:
+    """Tell whether the marts are to be built again on the engine of the target.
+
+    Raises:
+        DeclarationError: on another than that and DuckDB.
+
+    """
+    if name not in (None, DUCKDB, built_on):
+        raise refusal(
+            "replay",
+            "engine-unknown",
+            f"It is to run on {name}, and the marts are built on {built_on}.",
+            f"Write --engine {built_on}, or leave it out: it runs on {DUCKDB} then.",
+        )
+    return name == built_on
 
 
 def _require_files(marts: list[Mart], release: Release) -> None:
@@ -170,7 +195,8 @@ def _later_run(mart: Mart, scratch: Scratch, release: Release) -> str:
 
     A run that was cut off or could not publish did; or the release is an older one, brought back.
     """
-    above = {scratch.lineage.relations[name].sql for name in scratch.lineage.above(mart.unique_id)}
+    lineage = scratch.lineage
+    above = {lineage.called(name) for name in lineage.above(mart.unique_id)}
     for run in scratch.runs or []:
         if run.invocation == release.judged_by:
             return ""
@@ -261,13 +287,13 @@ def _add_what_is_read(
 
 
 def _records(
-    evidence: Evidence, marts: list[Mart], lineage: Lineage, shown: ProjectReplay, asked: int
+    evidence: Evidence, marts: list[Mart], scratch: Scratch, shown: ProjectReplay, asked: int
 ) -> dict[str, ReplayRecord]:
     """Return what the gate is to know; a failure is evidence always.
 
     asked: how many moments were to be chosen; 0 where they were given.
     """
-    artifacts = evidence.project.artifacts
+    artifacts, lineage = evidence.project.artifacts, scratch.lineage
     versions = {mart.unique_id: mart.version for mart in marts}
     return {
         result.unique_id: ReplayRecord(
@@ -291,6 +317,8 @@ def _records(
             failure=failure(result),
             warnings=[f"{one.message} {one.fix}" for one in shown.warnings[result.mart]],
             trusted=shown.trusted[result.mart],
+            built_on=lineage.built_on,
+            replayed_on=lineage.built_on if scratch.engine else DUCKDB,
         )
         for result in shown.replay.marts
         if result.is_of_release and (asked >= evidence.project.cuts or result.differences)

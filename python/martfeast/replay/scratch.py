@@ -4,10 +4,12 @@ import re
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
-from martfeast.engines.duckdb import literal, quoted, timestamp
+from martfeast.engines.duckdb import copy_to_parquet, literal, parquet_rows, quoted, timestamp
+from martfeast.engines.engine import Engine
 from martfeast.files import temporary_folder, wait_for_database
 from martfeast.problems import DeclarationError, Problem, refusal
 from martfeast.replay.declared_time import END_OF_DAY
@@ -79,8 +81,10 @@ class Scratch:
     plans: of the relations that were made of SQL, by unique_id.
     """
 
-    def __init__(self, lineage: Lineage, project_dir: str) -> None:
+    def __init__(self, lineage: Lineage, project_dir: str, engine: Engine | None = None) -> None:
+        """Read the warehouse. engine: what makes relations; by default this database itself."""
         self.lineage = lineage
+        self.engine = engine
         self.connection = duckdb.connect()
         self.spill = temporary_folder("replay")
         self.connection.execute(f"set temp_directory = {literal(self.spill.name)}")
@@ -129,8 +133,7 @@ class Scratch:
                 self._make(relation)
             except _Unbuilt as error:
                 self.failed[relation.unique_id] = error.problem
-        if is_needed:
-            self.runs = self._read_runs()
+        self.runs = self._read_runs()
         for name, reason in attached.items():
             if not reason:
                 self.connection.execute(f"detach {quoted(name)}")
@@ -147,12 +150,12 @@ class Scratch:
         return ""
 
     def _read_runs(self) -> list[Run] | None:
-        evidence = self.lineage.evidence
+        invocations, completions = self.lineage.evidence
         try:
             rows = self.connection.execute(
                 "select invocation_id, command, started_at,"
-                f" invocation_id in (select invocation_id from {evidence}.completions),"
-                f" selected_relations from {evidence}.invocations order by invocation_number desc"
+                f" invocation_id in (select invocation_id from {completions}),"
+                f" selected_relations from {invocations} order by invocation_number desc"
             ).fetchall()
         except duckdb.Error:
             return None
@@ -190,6 +193,8 @@ class Scratch:
 
     def _make(self, relation: Relation) -> None:
         rows = relation.made_by or f"from {relation.location or relation.sql}"
+        if relation.made_by is not None and self.engine is not None:
+            rows = self._made_by_engine(relation, self.engine)
         try:
             self.connection.execute(f"create or replace table {self.table(relation)} as {rows}")
         except duckdb.Error as error:
@@ -204,6 +209,22 @@ class Scratch:
         if relation.made_by is not None and relation.unique_id not in self.plans:
             plan = read_plan(self.connection, relation.made_by, self.names)
             self.plans[relation.unique_id] = plan
+
+    def _made_by_engine(self, relation: Relation, engine: Engine) -> str:
+        """Let an engine make a relation of what its parents show; return SQL of the rows."""
+        folder = Path(tempfile.mkdtemp(dir=self.spill.name))
+        inputs = {}
+        for number, name in enumerate(relation.parents):
+            parent = self.lineage.relations[name]
+            inputs[self.lineage.called(name)] = folder / f"{number}.parquet"
+            rows = f"select * from {parent.sql}"
+            copy_to_parquet(self.connection, rows, folder / f"{number}.parquet")
+        try:
+            engine.make(self.lineage.select_of(relation.unique_id), inputs, folder / "made")
+        except DeclarationError as error:
+            first = error.problems[0]
+            raise _Unbuilt(relation, "not-replayable", first.message, first.fix) from None
+        return f"from {parquet_rows(folder / 'made')}"
 
     def _show(self, relation: Relation, cut: Cut | None) -> None:
         """Let the relation's own name show what is known of it."""
