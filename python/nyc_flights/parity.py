@@ -37,9 +37,10 @@ class ParityError(Exception):
 class Parity:
     """How a table on Spark compares with DuckDB's.
 
-    relation: schema and name. rows: of DuckDB's. types: the columns whose type differs, or that one
-    side lacks, as text; then rows are not compared. only_duckdb, only_spark: the rows that the other lacks. last_place: by column of
-    doubles, the rows that differ by one unit in the last place and no more.
+    relation: schema and name. rows: of DuckDB's. types: the columns whose type differs, or that
+    one side lacks, as text; rows are not compared then. only_duckdb, only_spark: the rows that the
+    other lacks. last_place: by column of doubles, the rows that differ by one unit in the last
+    place and no more.
     """
 
     relation: str
