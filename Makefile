@@ -117,9 +117,15 @@ java: ## Install Debian's Java 17, on which Spark runs, unless it is there
 spark: java $(SPARK_INSTALLED) ## Add Spark to the environment: martfeast[spark], and Java
 
 .PHONY: test
-test: lint browser ## Everything CI runs: lint, and pytest, which builds both projects with dbt
+test: lint browser spark ## Everything CI runs: lint, and pytest, which builds both projects with dbt
 	$(call say,pytest)
 	@$(BIN)/pytest
+
+.PHONY: parity
+parity: land spark ## Build on Spark too, and compare every table with DuckDB's, row by row
+	@$(MAKE) --no-print-directory $(STAMPS)/built
+	$(call say,Parity)
+	@$(BIN)/python -m nyc_flights.parity
 
 .PHONY: pictures
 pictures: run browser ## Draw the README's pictures anew
@@ -130,7 +136,7 @@ test-fast: install ## Tests that need a dbt parse at most: under a minute
 	@$(BIN)/pytest -m fast
 
 .PHONY: coverage
-coverage: install browser ## Branch coverage of python/martfeast by the whole suite, to read
+coverage: install browser spark ## Branch coverage of python/martfeast by the whole suite, to read
 	@$(BIN)/pytest --cov=martfeast --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: measure

@@ -10,7 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from commands import Command
 from martfeast import feast_objects, read_declaration
 from martfeast.files import locked
 from martfeast.published.verified import SEEN
+from nyc_flights.landing import package_folder
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -39,8 +41,18 @@ FLIGHTS = [
     "seeds",
     "tests/data_tests",
 ]
+# The two weeks that are landed for Spark, with a clock change in them.
+MARCH = range(1, 15)
 # What is built or drawn for a test makes it slow; `make test-fast` leaves these out.
-SLOW_FIXTURES = {"built_library", "built_project", "browser", "zoo", "rentals", "parsed_shop"}
+SLOW_FIXTURES = {
+    "built_library",
+    "built_project",
+    "built_on_spark",
+    "browser",
+    "zoo",
+    "rentals",
+    "parsed_shop",
+}
 Json = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
@@ -325,10 +337,13 @@ def library(built_library: Library, tmp_path: Path) -> Library:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run a command of the environment; the result has its output and errors as one text."""
+    """Run a command of the environment; the result has its output and errors as one text.
+
+    What is named besides is set in its environment.
+    """
 
     def run_command(
-        *command: str, cwd: Path, succeeds: bool = True
+        *command: str, cwd: Path, succeeds: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
@@ -336,6 +351,7 @@ def run() -> Run:
             # The project's own copy, from its root and from its feature_repo.
             "PYTHONPATH": f"{cwd / 'python'}:{cwd.parent / 'python'}",
             "NO_COLOR": "1",
+            **variables,
         }
         result = subprocess.run(
             command,
@@ -352,25 +368,86 @@ def run() -> Run:
     return run_command
 
 
+def copy_flights(project: Path) -> None:
+    """Copy the flights project as it is in the repository, without what was built in it."""
+    for part in FLIGHTS:
+        source, target = REPOSITORY / part, project / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("data", "__pycache__", "*.egg-info")
+            shutil.copytree(source, target, ignore=ignore)
+        else:
+            shutil.copy(source, target)
+    (project / "data").mkdir()
+
+
 @pytest.fixture(scope="session")
 def built_project(build_once: BuildOnce, run: Run) -> Path:
     """The flights project in a folder of its own, landed and built; tests only read it."""
 
     def build(project: Path) -> None:
-        for part in FLIGHTS:
-            source, target = REPOSITORY / part, project / part
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                ignore = shutil.ignore_patterns("data", "__pycache__", "*.egg-info")
-                shutil.copytree(source, target, ignore=ignore)
-            else:
-                shutil.copy(source, target)
-        (project / "data").mkdir()
+        copy_flights(project)
         run("dbt", "deps", cwd=project)
         run("python", "-m", "nyc_flights.landing", cwd=project)
         run("dbt", "build", cwd=project)
 
     return build_once("flights", build)
+
+
+# The JVM lives for a minute: compiling less of what it runs saves it a third of its time.
+SPARK_DEFAULTS = """\
+spark.driver.defaultJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+"""
+BUILD_ON_SPARK = """\
+from nyc_flights.parity import build_on_spark, read_from_spark
+build_on_spark()
+read_from_spark()
+"""
+
+
+@pytest.fixture(scope="session")
+def built_on_spark(build_once: BuildOnce, run: Run) -> Path:
+    """The flights of MARCH in a project of its own, built on DuckDB and on Spark; tests only read.
+
+    Spark's rows are there as Parquet: see `nyc_flights.parity`. Spark keeps the folder's path, so a
+    copy is no project on Spark; a session in it writes to its metastore.
+    """
+
+    def build(project: Path) -> None:
+        copy_flights(project)
+        few_flights(project / "few_flights")
+        run("dbt", "deps", cwd=project)
+        run("python", "-m", "nyc_flights.landing", "--source", "few_flights", cwd=project)
+        run("dbt", "build", cwd=project)
+        settings = project / "spark_settings"
+        settings.mkdir()
+        (settings / "spark-defaults.conf").write_text(SPARK_DEFAULTS)
+        run("python", "-c", BUILD_ON_SPARK, cwd=project, SPARK_CONF_DIR=str(settings))
+
+    return build_once("flights_on_spark", build)
+
+
+def few_flights(folder: Path) -> None:
+    """Write the sample data of some days of March, with the clock change of the 10th, as CSV."""
+    folder.mkdir()
+    source = package_folder()
+    for name in ("airlines", "airports", "planes"):
+        shutil.copy(source / f"{name}.csv", folder)
+    with (source / "weather.csv").open() as lines:
+        write_some_days(lines, folder / "weather.csv", month_column=2)
+    with (
+        zipfile.ZipFile(source / "flights.csv.zip") as archive,
+        archive.open("flights.csv") as file,
+    ):
+        write_some_days(io.TextIOWrapper(file), folder / "flights.csv", month_column=1)
+
+
+def write_some_days(lines: Iterable[str], to: Path, month_column: int) -> None:
+    """Write the header and the lines of MARCH's days; the day follows the month."""
+    header, *rows = lines
+    days = [("3", str(day)) for day in MARCH]
+    kept = [row for row in rows if tuple(row.split(",")[month_column:][:2]) in days]
+    to.write_text("".join([header, *kept]))
 
 
 @pytest.fixture
