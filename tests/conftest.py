@@ -226,7 +226,7 @@ def run_forked(
 def _dbt_is_imported_once() -> Iterator[None]:
     """Let replays start dbt as other commands of tests are started."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("martfeast.replay.lineage.subprocess", SimpleNamespace(run=run_forked))
+        patch.setattr("martfeast.replay.compiled.subprocess", SimpleNamespace(run=run_forked))
         yield
 
 
@@ -399,9 +399,18 @@ SPARK_DEFAULTS = """\
 spark.driver.defaultJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 """
 BUILD_ON_SPARK = """\
+import time
+from pathlib import Path
+from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.publishing.publish import publish
 from nyc_flights.parity import build_on_spark, read_from_spark
-build_on_spark()
-read_from_spark()
+times = [time.time()]
+build_on_spark(); times.append(time.time())
+read_from_spark(); times.append(time.time())
+with open("published.txt", "w") as said:
+    publish(DbtProject(Path(), target="spark"), say=lambda line: print(line, file=said))
+    times.append(time.time())
+    print(times, file=said)
 """
 
 

@@ -31,7 +31,7 @@ def store_with(offline_store: dict[str, str], registry: Path) -> FeatureStore:
 
 def test_every_exposed_view_equals_feasts_own_store(project: Path, run: Run) -> None:
     settings = project / "dbt_project.yml"
-    published = "    published_path: data/published\n"
+    published = "    published_path: {dev: data/published, spark: data/spark/published}\n"
     text = settings.read_text()
     assert published in text
     # Two stores over the same files are compared: that these are no leaks is shown elsewhere.

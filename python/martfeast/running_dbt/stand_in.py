@@ -22,12 +22,12 @@ class Target:
     credentials: Any
 
 
-def read_target(dbt_project: DbtProject, name: str | None) -> Target:
+def read_target(dbt_project: DbtProject, otherwise: str | None) -> Target:
     """Return a target as dbt reads it in the project's folder.
 
     Args:
         dbt_project: with the options that dbt is run with.
-        name: the target's; None for the one that the options name, or else the profile.
+        otherwise: the target where the options name none; None for the one of the profile.
 
     Raises:
         DeclarationError: dbt cannot read it.
@@ -48,7 +48,7 @@ def read_target(dbt_project: DbtProject, name: str | None) -> Target:
                 ".",
                 dbt_project.variables,
                 dbt_project.profile or os.environ.get("DBT_PROFILE"),
-                name or dbt_project.target_asked_for,
+                dbt_project.target_asked_for or otherwise,
             )
     except DbtBaseException as error:
         said = " ".join(str(error).split())
