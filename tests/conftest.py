@@ -398,28 +398,14 @@ def built_project(build_once: BuildOnce, run: Run) -> Path:
 SPARK_DEFAULTS = """\
 spark.driver.defaultJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 """
-BUILD_ON_SPARK = """\
-import time
-from pathlib import Path
-from martfeast.from_dbt.dbt_project import DbtProject
-from martfeast.publishing.publish import publish
-from nyc_flights.parity import build_on_spark, read_from_spark
-times = [time.time()]
-build_on_spark(); times.append(time.time())
-read_from_spark(); times.append(time.time())
-with open("published.txt", "w") as said:
-    publish(DbtProject(Path(), target="spark"), say=lambda line: print(line, file=said))
-    times.append(time.time())
-    print(times, file=said)
-"""
 
 
 @pytest.fixture(scope="session")
 def built_on_spark(build_once: BuildOnce, run: Run) -> Path:
-    """The flights of MARCH in a project of its own, built on DuckDB and on Spark; tests only read.
+    """The flights of MARCH in a project of its own, built and published on DuckDB and on Spark.
 
-    Spark's rows are there as Parquet: see `nyc_flights.parity`. Spark keeps the folder's path, so a
-    copy is no project on Spark; a session in it writes to its metastore.
+    Tests only read. Spark's rows are there as Parquet: see `nyc_flights.parity`. Spark keeps the
+    folder's path, so a copy is no project on Spark; a session in it writes to its metastore.
     """
 
     def build(project: Path) -> None:
@@ -431,9 +417,27 @@ def built_on_spark(build_once: BuildOnce, run: Run) -> Path:
         settings = project / "spark_settings"
         settings.mkdir()
         (settings / "spark-defaults.conf").write_text(SPARK_DEFAULTS)
-        run("python", "-c", BUILD_ON_SPARK, cwd=project, SPARK_CONF_DIR=str(settings))
+        script = str(Path(__file__).with_name("spark") / "build_flights.py")
+        run("python", script, cwd=project, SPARK_CONF_DIR=str(settings))
 
     return build_once("flights_on_spark", build)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """The Spark session that runs in this process, small enough for tests."""
+    from martfeast.engines.spark import spark_session
+
+    session = spark_session(
+        {
+            "spark.master": "local[2]",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.driver.host": "localhost",
+        }
+    )
+    yield session
+    session.stop()
 
 
 def few_flights(folder: Path) -> None:

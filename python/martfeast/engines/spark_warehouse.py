@@ -130,13 +130,16 @@ def _in_words(what: str) -> Iterator[None]:
         DeclarationError: it cannot.
 
     """
-    from py4j.protocol import Py4JError
+    from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
-    except (PySparkException, Py4JError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise refusal(
-            what, "spark-failed", f"Spark says: {said}.", "Mend that, and run this again."
-        ) from error
+    except (PySparkException, Py4JJavaError) as error:
+        said = str(error).strip().splitlines()[0].rstrip(".")
+        fix = "Mend that, and run this again."
+        raise refusal(what, "spark-failed", f"Spark says: {said}.", fix) from error
+    except (Py4JError, ConnectionError) as error:
+        message = "Spark does not answer any more: it was killed, or had no memory left."
+        fix = "Run this again, with more spark.driver.memory if that was it."
+        raise refusal(what, "spark-failed", message, fix) from error

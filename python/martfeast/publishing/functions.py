@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
@@ -41,12 +42,14 @@ class Exchange:
         return cls.current
 
     def close(self) -> None:
-        """Take the functions from the connections: DuckDB would complain of them at the end."""
+        """Let go of the database in memory, which dbt would keep as long as the process lives."""
         Exchange.current = None
         for connection in self.connections:
             for name in FUNCTIONS:
                 with contextlib.suppress(duckdb.Error):
                     connection.remove_function(f"martfeast_{name}")
+            connection.close()
+        DuckDBConnectionManager.close_all_connections()
 
     def export(self, request: str) -> bool:
         """Write rows of the engine to a folder of Parquet files.

@@ -1,3 +1,28 @@
+{# Stop a run before it changes anything, where the engine would give other values than the models mean. #}
+{% macro require_engine() %}
+  {% do adapter.dispatch('require_engine', 'martfeast')() %}
+{% endmacro %}
+
+{% macro default__require_engine() %}
+{% endmacro %}
+
+{% macro spark__require_engine() %}
+  {% set zone = run_query('select current_timezone() as zone').rows[0]['zone'] %}
+  {% if zone not in ['UTC', 'Etc/UTC', 'GMT', 'Z', '+00:00'] %}
+    {{ exceptions.raise_compiler_error(
+      'The time zone of the Spark session is ' ~ zone ~ ', and its clock would get into every moment. Nothing was '
+      ~ 'changed. Set spark.sql.session.timeZone: UTC in server_side_parameters of profiles.yml.'
+    ) }}
+  {% endif %}
+  {% if 'cast((1 + 1) as int)' not in dbt.dateadd('minute', '1 + 1', 'known_at') %}
+    {{ exceptions.raise_compiler_error(
+      'dbt.dateadd is that of dbt-spark, which is wrong of sums, and dbt.datediff too. Nothing was changed. Write in '
+      ~ 'dbt_project.yml: dispatch: [{macro_namespace: dbt, search_order: [' ~ project_name ~ ', martfeast, dbt]}]'
+    ) }}
+  {% endif %}
+{% endmacro %}
+
+
 {# Whether an engine keeps evidence of what dbt ran: those for which all of this folder is written do. #}
 {% macro keeps_evidence() %}
   {{ return(adapter.dispatch('keeps_evidence', 'martfeast')()) }}

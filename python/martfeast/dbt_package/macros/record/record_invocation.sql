@@ -4,6 +4,7 @@
 #}
 {% macro record_start() %}
   {% if martfeast.is_recorded() %}
+    {% do martfeast.require_engine() %}
     {% do martfeast.require_known_format() %}
     {% do martfeast.create_evidence_tables() %}
     {% do martfeast.insert_invocation() %}

@@ -1,0 +1,46 @@
+"""Builds and publishes the flights in one Spark: the command of a fixture, run in the project.
+
+It leaves beside the releases what was said: ``published.json``, of each publishing.
+"""
+
+import json
+from pathlib import Path
+
+from martfeast.engines.engine import Rows
+from martfeast.engines.spark_warehouse import SparkWarehouse
+from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.problems import DeclarationError
+from martfeast.publishing.publish import publish
+from nyc_flights.parity import build_on_spark, read_from_spark
+
+
+def published() -> list[str]:
+    """Publish what Spark has built; return what was said."""
+    said: list[str] = []
+    try:
+        publish(DbtProject(Path(), target="spark"), said.append)
+    except DeclarationError as error:
+        said.append(str(error))
+    return said
+
+
+def kill_at_the_last_export(self: SparkWarehouse, rows: Rows, path: Path) -> None:
+    """Kill Spark's Java as the evidence is read again, after all marts were exported."""
+    if path.name.startswith("invocations_now"):
+        self.session.sparkContext._gateway.proc.kill()
+    export(self, rows, path)
+
+
+build_on_spark()
+read_from_spark()
+said = {"first": published(), "again": published()}
+# As if nothing were published yet, and then Spark is killed.
+folder = Path("data/spark/published")
+folder.rename("data/spark/kept")
+export = SparkWarehouse.export
+SparkWarehouse.export = kill_at_the_last_export  # type: ignore[method-assign]
+said["killed"] = published()
+said["left"] = sorted(str(path) for path in folder.rglob("*") if not path.is_dir())
+folder.rename("data/spark/killed")
+Path("data/spark/kept").rename(folder)
+Path("data/spark/published.json").write_text(json.dumps(said))
