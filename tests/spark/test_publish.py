@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -102,5 +101,5 @@ def build_dataset(project: Path, target: str, run: Run) -> Path:
 def test_training_sets_of_both_have_the_same_bytes(applied: Path, run: Run) -> None:
     ours, theirs = (build_dataset(applied, target, run) for target in FOLDERS)
     assert ours != theirs
-    assert os.path.getsize(ours) > 10_000
+    assert ours.stat().st_size > 10_000
     assert ours.read_bytes() == theirs.read_bytes()

@@ -49,7 +49,7 @@ class Exchange:
                 with contextlib.suppress(duckdb.Error):
                     connection.remove_function(f"martfeast_{name}")
             connection.close()
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
     def export(self, request: str) -> bool:
         """Write rows of the engine to a folder of Parquet files.
