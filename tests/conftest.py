@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 from commands import Command
 from martfeast import feast_objects, read_declaration
+from martfeast.engines.spark import spark_session
 from martfeast.files import locked
 from martfeast.published.verified import SEEN
 
@@ -41,6 +42,7 @@ FLIGHTS = [
 ]
 # What is built or drawn for a test makes it slow; `make test-fast` leaves these out.
 SLOW_FIXTURES = {"built_library", "built_project", "browser", "zoo", "rentals", "parsed_shop"}
+SLOW_FIXTURES |= {"spark"}
 Json = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
@@ -371,6 +373,21 @@ def built_project(build_once: BuildOnce, run: Run) -> Path:
         run("dbt", "build", cwd=project)
 
     return build_once("flights", build)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """The Spark session of this process, small enough for tests: one Java for all of them."""
+    session = spark_session(
+        {
+            "spark.master": "local[2]",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.driver.host": "localhost",
+        }
+    )
+    yield session
+    session.stop()
 
 
 @pytest.fixture
