@@ -1,5 +1,6 @@
 """A brute-force oracle of point-in-time joins in plain Python, and random tables to ask it of."""
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -224,3 +225,32 @@ def compare_with_the_oracle(
     assert table["n"].to_pylist() == [row["n"] for row in case.entities]
     assert table.select(["a0", "b0", "a1", "b1"]).to_pylist() == oracle(case)
     assert {table.schema.field(name).type for name in ("a0", "b0", "a1", "b1")} == {pa.int64()}
+
+
+def random_case(seed: int, *, by_created: bool) -> Case:
+    """Return larger random tables, for a store whose every retrieval takes long."""
+    draw = random.Random(seed)
+
+    def moment() -> datetime | None:
+        hours = [START + timedelta(hours=draw.randrange(4)) for _ in range(3)]
+        any_time = START + timedelta(microseconds=draw.randrange(6 * 3600 * 10**6))
+        return draw.choice([None, *hours, any_time])
+
+    def value(top: int) -> int | None:
+        return draw.choice([None, *range(top)])
+
+    return Case(
+        facts=[
+            [
+                {"k": value(9), "ts": moment(), "created": moment(), "a": value(4), "b": value(4)}
+                for _ in range(250)
+            ]
+            for _ in range(2)
+        ],
+        entities=[
+            {"k": value(10), "event_timestamp": moment(), "n": draw.randrange(10)}
+            for _ in range(250)
+        ],
+        ttls=[draw.choice([timedelta(hours=1), timedelta(microseconds=1)]), None],
+        by_created=by_created,
+    )

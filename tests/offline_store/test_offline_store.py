@@ -106,7 +106,7 @@ def test_the_entity_frame_is_not_changed(facts_file, tmp_path):
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
 def test_the_machines_zone_does_not_matter(facts_file, tmp_path, zone):
     script = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
 from pathlib import Path
 from test_offline_store import *
 view = view_of("v", "facts.parquet", ["k"], ["trips"])

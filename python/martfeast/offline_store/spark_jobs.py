@@ -21,7 +21,7 @@ from martfeast.offline_store.frames import first_line, printable
 from martfeast.offline_store.jobs import ExactJob, TrainingSetJob, persist
 from martfeast.offline_store.source import local_path
 from martfeast.offline_store.spark_session import OwnSession
-from martfeast.offline_store.spark_source import as_given, spark_arrow
+from martfeast.offline_store.spark_source import as_given, in_spark, spark_arrow
 from martfeast.offline_store.spark_spine import SparkSpine
 from martfeast.offline_store.spark_view import SparkView
 
@@ -43,7 +43,8 @@ class SparkRowsJob(ExactJob):
     def to_spark_df(self) -> "DataFrame":
         """Return the rows as a DataFrame of the session that runs, without computing them."""
         with self._own.active():
-            return self._own.to_users(self._rows.toDF(*self._schema.names))
+            shown = map(in_spark, self._rows.columns, self._schema.types)
+            return self._own.to_users(self._rows.selectExpr(*shown).toDF(*self._schema.names))
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
         with self._own.active():
@@ -86,8 +87,7 @@ class SparkRetrievalJob(TrainingSetJob):
     def to_spark_df(self) -> "DataFrame":
         """Return the training set as a DataFrame of the session that runs, without computing it.
 
-        Its rows are in the order of the entity rows. Nanoseconds and unsigned integers are what
-        Spark has in their place.
+        Its rows are in the order of the entity rows. Unsigned integers are wider signed ones.
 
         Raises:
             OfflineDataError: on-demand features are asked for, which need the whole set; or Spark
@@ -103,8 +103,10 @@ class SparkRetrievalJob(TrainingSetJob):
             joined = self._joined(rows).sort(*self._spine.order)
             columns = [f"c{number}" for number in range(len(self._frame.columns.types))]
             outputs = [name for view in self._views for name in view.outputs]
-            named = joined.select(*columns, *outputs).toDF(*self._names)
-            return self._own.to_users(named)
+            own = self._spine.types or [pyarrow.null()] * len(columns)  # of rows in memory: Spark's
+            types = own + [one for view in self._views for one in view.feature_types]
+            shown = map(in_spark, [*columns, *outputs], types)
+            return self._own.to_users(joined.selectExpr(*shown).toDF(*self._names))
 
     def _joined(self, rows: "DataFrame") -> "DataFrame":
         """Return the rows of a spine with the features of all views."""

@@ -184,3 +184,16 @@ def as_given(column: pyarrow.ChunkedArray, type_: pyarrow.DataType) -> pyarrow.C
     if pyarrow.types.is_null(type_):
         return pyarrow.chunked_array([pyarrow.nulls(len(column))])
     return column if column.type == type_ else column.cast(type_)
+
+
+def in_spark(column: str, type_: pyarrow.DataType) -> str:
+    """Return SQL of a column of an Arrow type as Spark shows it.
+
+    Nanoseconds, which Spark read as a number, become the time; one that Spark cannot have is an
+    error once it is computed.
+    """
+    if not pyarrow.types.is_timestamp(type_) or type_.unit != "ns":
+        return column
+    message = "a time has nanoseconds, which Spark lacks: round it, or take the rows with to_arrow"
+    time = f"cast(timestamp_micros({column} div 1000) as timestamp{'' if type_.tz else '_ntz'})"
+    return f"if({column} % 1000 <> 0, raise_error('{message}'), {time}) as {column}"
