@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +42,11 @@ class SparkRowsJob(ExactJob):
     def to_spark_df(self) -> "DataFrame":
         """Return the rows as a DataFrame of the session that runs, without computing them."""
         with self._own.active():
-            shown = map(in_spark, self._rows.columns, self._schema.types)
-            return self._own.to_users(self._rows.selectExpr(*shown).toDF(*self._schema.names))
+            return self._own.to_users(self._plan())
+
+    def _plan(self) -> "DataFrame":
+        shown = map(in_spark, self._rows.columns, self._schema.types)
+        return self._rows.selectExpr(*shown).toDF(*self._schema.names)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
         with self._own.active():
@@ -62,7 +64,8 @@ class SparkRowsJob(ExactJob):
         timeout: int | None = None,
     ) -> None:
         """Let Spark write the rows to a folder of Parquet files, which appears in one rename."""
-        persist_folder(self._config, self.to_spark_df, storage, allow_overwrite)
+        with self._own.active():
+            persist_folder(self._config, self._plan(), storage, allow_overwrite)
 
 
 class SparkRetrievalJob(TrainingSetJob):
@@ -99,14 +102,18 @@ class SparkRetrievalJob(TrainingSetJob):
                 "On-demand features are computed on the whole set. Use to_arrow or to_df."
             )
         with self._own.active():
-            rows = self._spine.rows if self._frame.table is None else self._with_columns()
-            joined = self._joined(rows).sort(*self._spine.order)
-            columns = [f"c{number}" for number in range(len(self._frame.columns.types))]
-            outputs = [name for view in self._views for name in view.outputs]
-            own = self._spine.types or [pyarrow.null()] * len(columns)  # of rows in memory: Spark's
-            types = own + [one for view in self._views for one in view.feature_types]
-            shown = map(in_spark, [*columns, *outputs], types)
-            return self._own.to_users(joined.selectExpr(*shown).toDF(*self._names))
+            return self._own.to_users(self._plan())
+
+    def _plan(self) -> "DataFrame":
+        """Return the training set as a plan in the store's own session."""
+        rows = self._spine.rows if self._frame.table is None else self._with_columns()
+        joined = self._joined(rows).sort(*self._spine.order)
+        columns = [f"c{number}" for number in range(len(self._frame.columns.types))]
+        outputs = [name for view in self._views for name in view.outputs]
+        own = self._spine.types or [pyarrow.null()] * len(columns)  # of rows in memory: Spark's
+        types = own + [one for view in self._views for one in view.feature_types]
+        shown = map(in_spark, [*columns, *outputs], types)
+        return joined.selectExpr(*shown).toDF(*self._names)
 
     def _joined(self, rows: "DataFrame") -> "DataFrame":
         """Return the rows of a spine with the features of all views."""
@@ -177,7 +184,8 @@ class SparkRetrievalJob(TrainingSetJob):
         """
         self._check_cases()
         if self._frame.table is None and not self._asked.on_demand_feature_views:
-            persist_folder(self._config, self.to_spark_df, storage, allow_overwrite)
+            with self._own.active():
+                persist_folder(self._config, self._plan(), storage, allow_overwrite)
             return
         self._connection.register("whole", self.to_arrow())
         persist(self._connection, self._config, "from whole", storage, allow_overwrite)
@@ -185,7 +193,7 @@ class SparkRetrievalJob(TrainingSetJob):
 
 def persist_folder(
     config: RepoConfig,
-    rows: "Callable[[], DataFrame]",
+    rows: "DataFrame",
     storage: SavedDatasetStorage,
     allow_overwrite: bool,
 ) -> None:
@@ -205,8 +213,7 @@ def persist_folder(
     path.parent.mkdir(parents=True, exist_ok=True)
     new, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))
     try:
-        options = {"compression": "zstd", "timestampType": "TIMESTAMP_MICROS"}
-        rows().write.options(**options).parquet(str(new))
+        rows.write.option("compression", "zstd").parquet(str(new))
         if path.exists():
             path.rename(old)
         new.rename(path)

@@ -22,7 +22,7 @@ EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 ROW = ("file_path", "row_index")  # of a row in Parquet: in this order they stand there
 # Spark's Parquet reader has no such types.
-UNKNOWN = re.compile(r"\b(UUID|TIME|INTERVAL|TIME WITH TIME ZONE)\b(?! (WITH|WITHOUT))")
+UNKNOWN = re.compile(r"\b(UUID|TIME|INTERVAL)\b")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def check_types(types: Mapping[str, str], names: Iterable[str], what: str) -> No
     what: whose columns they are, for the message.
     """
     for name in names:
-        if UNKNOWN.search(types[name]):
+        if UNKNOWN.search(types[name].replace(" WITH TIME ZONE", "")):
             raise OfflineDataError(
                 f"{what}: column {name} is {types[name]}, which Spark does not read from Parquet."
                 " Write it as text, or use martfeast.offline_store.DuckDBAsofOfflineStore."
@@ -175,6 +175,8 @@ def micros(column: str, type_: str, cast: str = "cast") -> str:
     """
     if type_ == "bigint":
         return f"({column} div 1000)"
+    if type_ == "string":  # which Spark takes with seconds alone
+        column = f"regexp_replace({column}, '^(.{{16}})($|[-+Z])', '$1:00$2')"
     # The session is in UTC, so that the cast is exact; of text, it heeds the offset.
     return f"unix_micros({cast}({column} as timestamp))"
 

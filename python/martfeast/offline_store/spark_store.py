@@ -188,7 +188,8 @@ def _rows(
         fields, selected = list(read.schema), [read.sql(name) for name in columns]
         for number, name in enumerate(columns):
             if name in dated:
-                selected[number] = f"cast({selected[number]} as timestamp_ntz) as c{number}"
+                moment = f"cast(timestamp_micros({read.micros(name)}) as timestamp_ntz)"
+                selected[number] = f"{moment} as c{number}"
                 fields[number] = pyarrow.field(name, pyarrow.timestamp("us"))
         if DUMMY_ENTITY_ID in names:
             selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as dummy")
