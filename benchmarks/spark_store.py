@@ -64,7 +64,10 @@ def feature_store(folder: Path, offline_store: dict[str, Any]) -> tuple[Any, lis
     key = Entity(name="k", join_keys=["k"], value_type=ValueType.INT64)
     views = []
     for number in range(2):
-        given = {"name": f"s{number}", "path": str(folder / f"view_{number}.parquet")}
+        given: dict[str, Any] = {
+            "name": f"s{number}",
+            "path": str(folder / f"view_{number}.parquet"),
+        }
         source: Any = FileSource(**given, timestamp_field="known_at")
         if offline_store["type"] == "spark":
             source = SparkSource(**given, file_format="parquet", timestamp_field="known_at")
@@ -161,9 +164,9 @@ def main() -> None:
     lines += [
         "",
         "Feast's store differs in more than time: `tests/spark/test_offline_store_in_feast.py` has"
-        " them side by side: two rows where two feature rows tie, values swapped where composite keys"
-        " concatenate alike, rows in another order, integers with gaps as floats, and a setting and"
-        " views left in the session.",
+        " them side by side: two rows where two feature rows tie, values swapped where composite"
+        " keys concatenate alike, rows in another order, integers with gaps as floats, and a"
+        " setting and views left in the session.",
     ]
     (FOLDER / "spark_store.md").write_text("\n".join(lines) + "\n")
 

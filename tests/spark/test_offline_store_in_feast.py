@@ -56,10 +56,11 @@ def store_of(folder: Path, offline_store: dict[str, Any]) -> FeatureStore:
         ttl=timedelta(days=10),
     )
 
-    @on_demand_feature_view(sources=[view], schema=[Field(name="half", dtype=Float64)])
     def halves(inputs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"half": inputs["trips"].astype("Float64") / 2})
 
+    half = Field(name="half", dtype=Float64)
+    on_demand: Any = on_demand_feature_view(sources=[view], schema=[half])
     config = RepoConfig(
         project="test",
         provider="local",
@@ -70,7 +71,7 @@ def store_of(folder: Path, offline_store: dict[str, Any]) -> FeatureStore:
         entity_key_serialization_version=3,
     )
     store = FeatureStore(config=config)
-    store.apply([*keys, view, *([halves] if offline_store != FEASTS else [])])
+    store.apply([*keys, view, *([on_demand(halves)] if offline_store != FEASTS else [])])
     return store
 
 

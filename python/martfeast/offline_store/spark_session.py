@@ -15,7 +15,10 @@ from martfeast.engines.spark import spark_session
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ASOF_JOIN = ("spark.sql.join.asofJoin.enabled", "spark.sql.join.sortMergeAsOfJoin.enabled")
+ASOF_JOIN: tuple[str, ...] = (
+    "spark.sql.join.asofJoin.enabled",
+    "spark.sql.join.sortMergeAsOfJoin.enabled",
+)
 # What an answer would depend on.
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",

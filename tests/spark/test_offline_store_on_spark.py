@@ -432,7 +432,7 @@ def test_a_version_may_be_a_folder_and_its_path_have_any_characters(unchanged, t
     folder.mkdir()
     for number in range(3):
         sql = f"select {number}::bigint as k, timestamp '2026-03-01' as ts, {number} as trips"
-        parquet.write_table(duckdb.sql(sql).to_arrow_table(), folder / f"part-{number}.parquet")
+        parquet.write_table(duckdb.execute(sql).to_arrow_table(), folder / f"part-{number}.parquet")
     view = view_of("v", folder.name, ["k"], ["trips"], created=None)
     spine = pd.DataFrame({"k": [2, 0, 1], "event_timestamp": [MARCH] * 3})
     assert found(tmp_path, spine, view).to_arrow()["trips"].to_pylist() == [2, 0, 1]
