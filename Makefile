@@ -147,6 +147,10 @@ measure: install ## Measure time and memory into benchmarks/README.md
 measure-store: $(STAMPS)/applied ## Measure the offline store into benchmarks/offline_store.md
 	@$(BIN)/python benchmarks/offline_store.py
 
+.PHONY: measure-spark-store
+measure-spark-store: spark ## Measure the Spark store into benchmarks/spark_store.md
+	@$(BIN)/python benchmarks/spark_store.py
+
 .PHONY: measure-replay
 measure-replay: $(STAMPS)/built ## Measure replays into benchmarks/replay.md
 	@$(BIN)/python benchmarks/replay.py

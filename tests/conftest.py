@@ -23,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 from commands import Command
 from martfeast import feast_objects, read_declaration
+from martfeast.engines.spark import spark_session
 from martfeast.files import locked
 from martfeast.published.verified import SEEN
 from nyc_flights.landing import package_folder
@@ -48,6 +49,7 @@ SLOW_FIXTURES = {
     "built_library",
     "built_project",
     "built_on_spark",
+    "spark",
     "browser",
     "zoo",
     "rentals",
@@ -425,9 +427,7 @@ def built_on_spark(build_once: BuildOnce, run: Run) -> Path:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """The Spark session that runs in this process, small enough for tests."""
-    from martfeast.engines.spark import spark_session
-
+    """The Spark session of this process, small enough for tests: one Java for all of them."""
     session = spark_session(
         {
             "spark.master": "local[2]",

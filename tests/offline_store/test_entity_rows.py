@@ -8,10 +8,10 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from asof_oracle import START, retrieve, view_of
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from martfeast.offline_store import OfflineDataError
 from pyarrow import parquet
-from test_offline_store import START, retrieve, view_of
 
 WAREHOUSE = {"warehouse": "warehouse.duckdb", "readable_paths": ["landed", "one.parquet"]}
 

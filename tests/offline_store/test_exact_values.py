@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from asof_oracle import config_of, retrieve, view_of
 from feast import FileSource
 from martfeast.offline_store import OfflineDataError
 from pyarrow import parquet
-from test_offline_store import STORE, config_of, retrieve, view_of
+from test_offline_store import STORE
 
 AT = datetime(2026, 3, 1, 12)
 FEATURES = ["trips"]

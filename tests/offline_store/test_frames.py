@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from asof_oracle import START, retrieve, view_of
 from martfeast.offline_store import OfflineDataError
 from pyarrow import parquet
-from test_offline_store import START, retrieve, view_of
 
 T = pd.Timestamp("2026-03-03")
 ZONED = T.tz_localize("UTC")

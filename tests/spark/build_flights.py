@@ -5,6 +5,7 @@ It leaves beside the releases what was said: ``published.json``, of each publish
 
 import json
 from pathlib import Path
+from typing import Any
 
 from martfeast.engines.engine import Rows
 from martfeast.engines.spark_warehouse import SparkWarehouse
@@ -27,7 +28,8 @@ def published() -> list[str]:
 def kill_at_the_last_export(self: SparkWarehouse, rows: Rows, path: Path) -> None:
     """Kill Spark's Java as the evidence is read again, after all marts were exported."""
     if path.name.startswith("invocations_now"):
-        self.session.sparkContext._gateway.proc.kill()
+        gateway: Any = self.session.sparkContext._gateway
+        gateway.proc.kill()
     export(self, rows, path)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Json, Run
@@ -88,7 +89,7 @@ def build_dataset(project: Path, target: str, run: Run) -> Path:
 
     dbt_project = DbtProject(project, TARGET_PATHS[target], target)
     with contextlib.chdir(project):
-        objects = [*feast_objects(read_project(dbt_project).declaration).values()]
+        objects: list[Any] = [*feast_objects(read_project(dbt_project).declaration).values()]
         shutil.rmtree("feature_repo/data", ignore_errors=True)
         FeatureStore("feature_repo").apply(objects)
     arguments = ["--target", target, "--target-path", TARGET_PATHS[target]]

@@ -150,20 +150,9 @@ def open_frame(
         OfflineDataError: the frame is of no known kind, or its SQL, file or values cannot be read.
 
     """
-    if isinstance(entity_df, pd.DataFrame):
-        return _of_table(connection, arrow_table(entity_df))
-    if isinstance(entity_df, pyarrow.Table):
-        check_arrow(entity_df)
-        return _of_table(connection, entity_df.replace_schema_metadata(None))
-    if not isinstance(entity_df, str | Path):
-        raise OfflineDataError(
-            f"The entity frame is a {type(entity_df).__name__}. Give a pandas DataFrame, an Arrow"
-            " table, the path of a Parquet file, or an SQL query."
-        )
-    text = str(entity_df).strip()
-    is_query = re.match(r"(select|with|from)\s", text, re.IGNORECASE)
-    ends_as_file = text.lower().endswith(".parquet")  # as the comment of a query may, too
-    is_file = isinstance(entity_df, Path) or (ends_as_file and not is_query)
+    if isinstance(entity_df, pd.DataFrame | pyarrow.Table):
+        return open_table(connection, entity_df)
+    text, is_file = path_or_query(entity_df)
     try:
         text.encode()  # DuckDB takes no halves of surrogate pairs
         if is_file:
@@ -182,8 +171,38 @@ def open_frame(
     return EntityFrame.of(connection, names)
 
 
-def _of_table(connection: duckdb.DuckDBPyConnection, table: pyarrow.Table) -> EntityFrame:
-    """Return the entity rows of a table, which stays the relation entity_frame."""
+def path_or_query(entity_df: object) -> tuple[str, bool]:
+    """Return the text of entity rows that are not in memory, and whether it is a file's path.
+
+    Raises:
+        OfflineDataError: they are of no known kind.
+
+    """
+    if not isinstance(entity_df, str | Path):
+        raise OfflineDataError(
+            f"The entity frame is a {type(entity_df).__name__}. Give a pandas DataFrame, an Arrow"
+            " table, the path of a Parquet file, or an SQL query."
+        )
+    text = str(entity_df).strip()
+    is_query = re.match(r"(select|with|from)\s", text, re.IGNORECASE)
+    ends_as_file = text.lower().endswith(".parquet")  # as the comment of a query may, too
+    return text, isinstance(entity_df, Path) or (ends_as_file and not is_query)
+
+
+def open_table(
+    connection: duckdb.DuckDBPyConnection, entity_df: "pd.DataFrame | pyarrow.Table"
+) -> EntityFrame:
+    """Return the entity rows of a table, which becomes the relation entity_frame.
+
+    Raises:
+        OfflineDataError: a column cannot be read.
+
+    """
+    if isinstance(entity_df, pd.DataFrame):
+        table = arrow_table(entity_df)
+    else:
+        check_arrow(entity_df)
+        table = entity_df.replace_schema_metadata(None)
     names = list(table.column_names)
     check_names(names)
     numbered = table.rename_columns([f"c{number}" for number in range(len(names))])
@@ -194,11 +213,17 @@ def _of_table(connection: duckdb.DuckDBPyConnection, table: pyarrow.Table) -> En
 def _create_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     """Create the table entity_frame of a Parquet file or folder; return its columns' names."""
     relation = parquet_rows(path)
-    names = list(describe(connection, relation).types)
+    names = names_in_file(connection, path)
+    aliases = ", ".join(f"c{number}" for number in range(len(names)))
+    connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
+    return names
+
+
+def names_in_file(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file or folder, as they are there."""
+    names = list(describe(connection, parquet_rows(path)).types)
     if path.is_file():  # DuckDB renames columns that differ only by case
         own = pyarrow.parquet.read_schema(path).names
         names[: len(own)] = own
     check_names(names)
-    aliases = ", ".join(f"c{number}" for number in range(len(names)))
-    connection.execute(f"create temp table entity_frame as from {relation} as rows({aliases})")
     return names

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -15,8 +16,9 @@ from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
 
 from martfeast.engines.duckdb import copy_to_parquet, quoted
+from martfeast.offline_store.asked import Asked
 from martfeast.offline_store.columns import OfflineDataError
-from martfeast.offline_store.entity_rows import Spine
+from martfeast.offline_store.entity_rows import EntityFrame, Spine
 from martfeast.offline_store.frames import first_line, printable
 from martfeast.offline_store.joined_view import JoinedView
 from martfeast.offline_store.source import local_path
@@ -34,20 +36,8 @@ NULLABLE = {
 }
 
 
-class QueryJob(RetrievalJob):
-    """A query over a DuckDB of its own, which goes with it."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
-        self._connection = connection
-        self._config = config
-        self._sql = sql
-
-    def to_sql(self) -> str:
-        """Return the query."""
-        return self._sql
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
-        return self._connection.sql(self.to_sql()).to_arrow_table()
+class ExactJob(RetrievalJob):
+    """A job whose rows come as Arrow has them, and as pandas without a change."""
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         return to_pandas(self._to_arrow_internal(timeout))
@@ -55,19 +45,6 @@ class QueryJob(RetrievalJob):
     def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
         """Return the rows as pandas; integers and booleans with gaps stay what they are."""
         return to_pandas(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
-
-    def persist(
-        self,
-        storage: SavedDatasetStorage,
-        allow_overwrite: bool = False,
-        timeout: int | None = None,
-    ) -> None:
-        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
-        persist(self._connection, self._config, self._named_sql(), storage, allow_overwrite)
-
-    def _named_sql(self) -> str:
-        """Return the query with its columns called as the user is to see them."""
-        return self.to_sql()
 
     @property
     def full_feature_names(self) -> bool:
@@ -85,7 +62,83 @@ class QueryJob(RetrievalJob):
         return None
 
 
-class AsofRetrievalJob(QueryJob):
+class TrainingSetJob(ExactJob):
+    """A job that joins what is asked for to entity rows, whose frame it has."""
+
+    def __init__(
+        self, asked: Asked, frame: EntityFrame, first: datetime | None, last: datetime | None
+    ) -> None:
+        self._asked = asked
+        self._frame = frame
+        self._moments = (first, last)
+
+    @property
+    def _names(self) -> list[str]:
+        outputs = [name for view in self._asked.views for name in view.outputs]
+        return [*self._frame.columns.types, *outputs]
+
+    def _check_cases(self) -> None:
+        """Raise OfflineDataError if two columns have names that a Parquet file cannot both have."""
+        taken: dict[str, str] = {}
+        for name in self._names:
+            if (other := taken.setdefault(name.lower(), name)) != name:
+                raise OfflineDataError(
+                    f"The columns {other} and {name} differ only by case, and a saved data set"
+                    " cannot have both. Rename one of them."
+                )
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether features are called ``view__feature``."""
+        return self._asked.full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """The on-demand feature views that are computed on top."""
+        return self._asked.on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata:
+        """What was asked for, and the range of its moments."""
+        first, last = self._moments
+        return RetrievalMetadata(
+            features=self._asked.feature_refs,
+            keys=[name for name in self._frame.columns.types if name != self._frame.timestamp],
+            min_event_timestamp=first,
+            max_event_timestamp=last,
+        )
+
+
+class QueryJob(ExactJob):
+    """A query over a DuckDB of its own, which goes with it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: RepoConfig, sql: str) -> None:
+        self._connection = connection
+        self._config = config
+        self._sql = sql
+
+    def to_sql(self) -> str:
+        """Return the query."""
+        return self._sql
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
+        return self._connection.sql(self.to_sql()).to_arrow_table()
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Write the rows to a Parquet file, without holding them in memory, in one rename."""
+        persist(self._connection, self._config, self._named_sql(), storage, allow_overwrite)
+
+    def _named_sql(self) -> str:
+        """Return the query with its columns called as the user is to see them."""
+        return self.to_sql()
+
+
+class AsofRetrievalJob(TrainingSetJob, QueryJob):
     """A training set, computed when it is first asked for; it holds a DuckDB until it goes."""
 
     def __init__(
@@ -93,32 +146,19 @@ class AsofRetrievalJob(QueryJob):
         connection: duckdb.DuckDBPyConnection,
         config: RepoConfig,
         spine: Spine,
-        views: list[JoinedView],
-        by_created: bool,
-        feature_refs: list[str],
-        on_demand_feature_views: list[OnDemandFeatureView],
-        full_feature_names: bool,
+        asked: Asked,
     ) -> None:
-        super().__init__(connection, config, sql="")
+        QueryJob.__init__(self, connection, config, sql="")
+        TrainingSetJob.__init__(self, asked, spine.frame, spine.first, spine.last)
         self._is_matched = False
         self._spine = spine
-        self._views = views
-        self._by_created = by_created
-        self._feature_refs = feature_refs
-        self._on_demand_feature_views = on_demand_feature_views
-        self._full_feature_names = full_feature_names
-
-    @property
-    def _names(self) -> list[str]:
-        outputs = [name for view in self._views for name in view.outputs]
-        return [*self._spine.frame.columns.types, *outputs]
 
     def _matches(self, view: JoinedView) -> str:
-        return view.matches(self._connection, self._spine, self._by_created)
+        return view.matches(self._connection, self._spine, self._asked.by_created)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pyarrow.Table:
         columns = self._spine.frame.arrow(self._connection).columns
-        for view in self._views:
+        for view in self._asked.views:
             columns += self._connection.sql(self._matches(view)).to_arrow_table().columns
         return pyarrow.Table.from_arrays(columns, names=self._names)
 
@@ -129,7 +169,7 @@ class AsofRetrievalJob(QueryJob):
         """
         tables = ["entity_frame"]
         columns = [f"c{number}" for number in range(len(self._spine.frame.columns.types))]
-        for view in self._views:
+        for view in self._asked.views:
             tables.append(view.table)
             columns += [f"{view.table}.{number}" for number in view.numbers]
             if not self._is_matched:
@@ -145,7 +185,7 @@ class AsofRetrievalJob(QueryJob):
             OfflineDataError: on-demand features are asked for; they need the whole set.
 
         """
-        if self._on_demand_feature_views:
+        if self._asked.on_demand_feature_views:
             raise OfflineDataError("On-demand features cannot be streamed. Use to_arrow or to_df.")
         reader = self._connection.sql(self.to_sql()).to_arrow_reader(rows_per_batch)
         for batch in reader:
@@ -153,39 +193,12 @@ class AsofRetrievalJob(QueryJob):
 
     def _named_sql(self) -> str:
         """Return the query; a Parquet file that DuckDB writes has no names that differ by case."""
-        taken: dict[str, str] = {}
-        for name in self._names:
-            if (other := taken.setdefault(name.lower(), name)) != name:
-                raise OfflineDataError(
-                    f"The columns {other} and {name} differ only by case, and a saved data set"
-                    " cannot have both. Rename one of them."
-                )
-        if self._on_demand_feature_views:
+        self._check_cases()
+        if self._asked.on_demand_feature_views:
             self._connection.register("whole", self.to_arrow())
             return "from whole"
         columns = ", ".join(f"n{index} as {quoted(name)}" for index, name in enumerate(self._names))
         return f"select {columns} from ({self.to_sql()})"
-
-    @property
-    def full_feature_names(self) -> bool:
-        """Whether features are called ``view__feature``."""
-        return self._full_feature_names
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """The on-demand feature views that are computed on top."""
-        return self._on_demand_feature_views
-
-    @property
-    def metadata(self) -> RetrievalMetadata:
-        """What was asked for, and the range of its moments."""
-        frame = self._spine.frame
-        return RetrievalMetadata(
-            features=self._feature_refs,
-            keys=[name for name in frame.columns.types if name != frame.timestamp],
-            min_event_timestamp=self._spine.first,
-            max_event_timestamp=self._spine.last,
-        )
 
 
 def to_pandas(table: pyarrow.Table) -> pd.DataFrame:

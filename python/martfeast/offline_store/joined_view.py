@@ -88,22 +88,37 @@ class JoinedView:
             )
         for key, name in self.keys.items():
             given, type_ = frame.columns.types[name], self.key_type(key)
-            here = f"Column {name} of the entity rows is {given}"
-            there = f"column {key} of feature view '{self.name}' is {type_}"
             if not _are_comparable(given, type_):
+                here, there = self._sides(key, frame)
                 raise OfflineDataError(f"{here}, and {there}. Convert one of them.")
-            # What the view's type cannot have, no row of the view has.
-            if given == type_ or NULL in (given, type_) or {given, type_} < INTEGERS:
-                continue
-            if _is_text(given) and _is_text(type_):
-                continue
-            column = frame.sql(name)
-            value = value_where(connection, "entity_frame", column, inexact(column, given, type_))
-            if value is not None:
-                raise OfflineDataError(
-                    f"{here} with the value '{value}', and {there}, which cannot have exactly this"
-                    " value. Correct it, or convert the column."
-                )
+            if self.is_changed(key, frame):
+                column, condition = frame.sql(name), inexact(frame.sql(name), given, type_)
+                value = value_where(connection, "entity_frame", column, condition)
+                if value is not None:
+                    raise self.inexact_key(key, frame, value)
+
+    def is_changed(self, key: str, frame: EntityFrame) -> bool:
+        """Tell whether the view's type may not have a value of a key's column in the frame."""
+        given, type_ = frame.columns.types[self.keys[key]], self.key_type(key)
+        # What the view's type cannot have, no row of the view has.
+        if given == type_ or NULL in (given, type_) or {given, type_} < INTEGERS:
+            return False
+        return not (_is_text(given) and _is_text(type_))
+
+    def inexact_key(self, key: str, frame: EntityFrame, value: str) -> OfflineDataError:
+        """Return the error for a value of the frame that the view's type does not have."""
+        here, there = self._sides(key, frame)
+        return OfflineDataError(
+            f"{here} with the value '{value}', and {there}, which cannot have exactly this"
+            " value. Correct it, or convert the column."
+        )
+
+    def _sides(self, key: str, frame: EntityFrame) -> tuple[str, str]:
+        name = self.keys[key]
+        return (
+            f"Column {name} of the entity rows is {frame.columns.types[name]}",
+            f"column {key} of feature view '{self.name}' is {self.key_type(key)}",
+        )
 
     def key_type(self, key: str) -> str:
         """Return the DuckDB type of a join key in the data."""
@@ -152,12 +167,17 @@ class JoinedView:
         found = {}
         for key, name in self.keys.items():
             column, type_, given = frame.sql(name), self.key_type(key), frame.columns.types[name]
-            if type_ == given or NULL in (type_, given):
-                found[column] = column
-            else:
-                alias = re.sub(r"\W", "_", f"{column}_{type_}")
-                found[alias] = converted(column, given, type_)
+            alias = self.entity_column(key, frame)
+            found[alias] = column if alias == column else converted(column, given, type_)
         return found
+
+    def entity_column(self, key: str, frame: EntityFrame) -> str:
+        """Return what a key is called in the table entity_rows."""
+        name = self.keys[key]
+        column, type_, given = frame.sql(name), self.key_type(key), frame.columns.types[name]
+        if type_ == given or NULL in (type_, given):
+            return column
+        return re.sub(r"\W", "_", f"{column}_{type_}")
 
     def search(self, connection: duckdb.DuckDBPyConnection, spine: Spine) -> str:
         """Return SQL of the matches, found without sorting the view's rows.
@@ -201,15 +221,18 @@ class JoinedView:
         if source.created:
             selected.append(f"{source.columns.utc(source.created)} as created")
         selected += [f"{quoted(name)} as f{number}" for number, name in enumerate(features)]
-        condition = in_range(source.columns, source.timestamp, self.start(spine), spine.last)
+        condition = in_range(source.columns, source.timestamp, self.start(spine.first), spine.last)
         return f"select {', '.join(selected)} from {source.relation} where {condition}"
 
-    def start(self, spine: Spine) -> datetime | None:
-        """Return the moment before which no row can matter; None if there is no such moment."""
-        if not spine.first or not self.ttl:
+    def start(self, first: datetime | None) -> datetime | None:
+        """Return the moment before which no row can matter; None if there is no such moment.
+
+        first: the earliest moment of the entity rows.
+        """
+        if not first or not self.ttl:
             return None
         try:
-            return spine.first - self.ttl
+            return first - self.ttl
         except OverflowError:
             return None
 
@@ -284,13 +307,13 @@ def check_frame(
             taken[name] = f"a feature of '{view.name}'"
 
 
-def frame_from_views(
-    connection: duckdb.DuckDBPyConnection,
-    views: list[JoinedView],
-    start: datetime,
-    end: datetime,
-) -> EntityFrame:
-    """Return entity rows of every key and timestamp that the views have in a range."""
+def shared_keys(views: list[JoinedView]) -> list[str]:
+    """Return the entity columns that all views are looked up by, sorted.
+
+    Raises:
+        OfflineDataError: they have not the same.
+
+    """
     keys = [sorted(view.keys.values()) for view in views]
     if any(other != keys[0] for other in keys):
         listed = "; ".join(f"{v.name}: {', '.join(k)}" for v, k in zip(views, keys, strict=True))
@@ -298,6 +321,17 @@ def frame_from_views(
             f"Without an entity frame all views must have the same keys, and they have {listed}."
             " Ask for them one by one, or give an entity frame."
         )
+    return keys[0]
+
+
+def frame_from_views(
+    connection: duckdb.DuckDBPyConnection,
+    views: list[JoinedView],
+    start: datetime,
+    end: datetime,
+) -> EntityFrame:
+    """Return entity rows of every key and timestamp that the views have in a range."""
+    names = shared_keys(views)
     selects = []
     for view in views:
         source = view.source
@@ -310,4 +344,4 @@ def frame_from_views(
         f"create temp table entity_frame as select distinct *"
         f" from ({' union all '.join(selects)}) order by all"
     )
-    return EntityFrame.of(connection, [EVENT_TIMESTAMP, *keys[0]])
+    return EntityFrame.of(connection, [EVENT_TIMESTAMP, *names])

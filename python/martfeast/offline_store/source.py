@@ -146,11 +146,7 @@ def select_rows(
     entities comes first, with its one value.
     """
     connection = connect(config)
-    what = f"source '{data_source.name}'"
-    source = open_source(connection, config, data_source, what)
-    columns = [name for name in dict.fromkeys(names) if name != DUMMY_ENTITY_ID]
-    source.columns.require(columns, what, "its data")
-    source.check_times(connection, source.relation, times, what)
+    source, columns = open_columns(connection, config, data_source, names, times)
     dated = {name for name in times if not source.columns.types[name].startswith("TIMESTAMP")}
     selected = [
         f"{source.columns.utc(name)} as {quoted(name)}" if name in dated else quoted(name)
@@ -160,6 +156,28 @@ def select_rows(
         selected.insert(0, f"{literal(DUMMY_ENTITY_VAL)} as {quoted(DUMMY_ENTITY_ID)}")
     condition = in_range(source.columns, times[0], start, end)
     return connection, f"select {', '.join(selected)} from {source.relation} where {condition}"
+
+
+def open_columns(
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    data_source: DataSource,
+    names: list[str],
+    times: list[str],
+) -> tuple[Source, list[str]]:
+    """Return a source, and those columns of some that it has to have, each once.
+
+    Raises:
+        OfflineDataError: the source cannot be read, a column is not there, or a time cannot be read
+            exactly.
+
+    """
+    what = f"source '{data_source.name}'"
+    source = open_source(connection, config, data_source, what)
+    columns = [name for name in dict.fromkeys(names) if name != DUMMY_ENTITY_ID]
+    source.columns.require(columns, what, "its data")
+    source.check_times(connection, source.relation, times, what)
+    return source, columns
 
 
 def latest(rows: str, keys: list[str], order: list[str]) -> str:
