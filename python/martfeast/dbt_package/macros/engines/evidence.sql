@@ -51,9 +51,6 @@
   {% set sql %}
     create schema if not exists {{ evidence }};
 
-    create table if not exists {{ evidence }}.warehouse as
-    select cast(uuid() as varchar) as warehouse_id;
-
     {% for table, columns in martfeast.evidence_structure().items() %}
     create table if not exists {{ evidence }}.{{ table }} (
         {% for column, kind in columns.items() %}
@@ -65,6 +62,9 @@
     alter table {{ evidence }}.{{ table }} add column if not exists {{ column }} {{ martfeast.evidence_type(kind) }};
     {% endfor %}
     {% endfor %}
+
+    create table if not exists {{ evidence }}.warehouse as
+    select cast(uuid() as varchar) as warehouse_id
   {% endset %}
   {% do run_query(sql) %}
 {% endmacro %}

@@ -31,7 +31,7 @@
     select
         found.path,
         found.is_folder
-    from ({{ martfeast.versions_found() }}) as found
+    from martfeast_found as found
     inner join published
         on
             found.path = published.path
@@ -43,52 +43,35 @@
 
 
 {#
-  What was found in martfeast_files of each version, as SQL: whether it is a folder of part files, its size, and the
-  SHA-256 of its bytes; of a folder, that of what `sha256sum` prints of its files, in the order of their names.
-#}
-{% macro versions_found() %}
-  {% set sql %}
-        select
-            path,
-            bool_or(not ends_with(file, '/' || path)) as is_folder,
-            cast(sum(byte_count) as bigint) as byte_count,
-            case
-                when count(*) > count(sha256) then null
-                when bool_or(not ends_with(file, '/' || path))
-                    then sha256(string_agg(sha256 || '  ' || parse_filename(file) || chr(10), '' order by file))
-                else min(sha256)
-            end as sha256
-        from martfeast_files
-        group by path
-  {% endset %}
-  {{ return(sql) }}
-{% endmacro %}
-
-
-{#
   Note in martfeast_files, of each file of a version that is there among some, the version's path in the folder, the
-  file's size and the SHA-256 of its bytes. A version is one file, or a folder of part files. DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
+  file's size and the SHA-256 of its bytes; and in martfeast_found the same of each version, which is one file or a
+  folder of part files: that of a folder is of what `sha256sum` prints of its files, in the order of their names.
+  DuckDB holds a file in memory for that: of one above 1 GiB, the size has to do.
 
   paths: SQL of a column `path`.
 #}
 {% macro look_at_files(folder, paths) %}
   {% set sql %}
     create or replace temp table martfeast_files as
-    select
-        paths.path,
-        files.file,
-        cast(null as bigint) as byte_count,
-        cast(null as varchar) as sha256
-    from (
+    with paths as (
         {{ paths | trim | indent(4) }}
-    ) as paths
-    inner join (
+    ),
+
+    files as (
         select file from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet') }})
 
         union all
 
         select file from glob({{ martfeast.glob_literal(folder, '/marts/*/*.parquet/*.parquet') }})
-    ) as files
+    )
+
+    select
+        paths.path,
+        files.file,
+        cast(null as bigint) as byte_count,
+        cast(null as varchar) as sha256
+    from paths
+    inner join files
         on
             ends_with(files.file, '/' || paths.path)
             or ends_with(parse_dirpath(files.file), '/' || paths.path)
@@ -98,6 +81,32 @@
   {% set groups = [martfeast.files_of_bytes(0, 67108864)] %}
   {% for file in martfeast.files_of_bytes(67108865, 1073741824) %}{% do groups.append([file]) %}{% endfor %}
   {% do martfeast.fill_in_files(groups, 'sha256', 'sha256(content)') %}
+  {% set sql %}
+    create or replace temp table martfeast_found as
+    with versions as (
+        select
+            path,
+            bool_or(not ends_with(file, '/' || path)) as is_folder,
+            cast(sum(byte_count) as bigint) as byte_count,
+            count(*) = count(sha256) as is_read,
+            string_agg(sha256 || '  ' || parse_filename(file) || chr(10), '' order by file) as listed,
+            min(sha256) as sha256
+        from martfeast_files
+        group by path
+    )
+
+    select
+        path,
+        is_folder,
+        byte_count,
+        case
+            when not is_read then null
+            when is_folder then sha256(listed)
+            else sha256
+        end as sha256
+    from versions
+  {% endset %}
+  {% do run_query(sql) %}
 {% endmacro %}
 
 
@@ -145,7 +154,7 @@
     set
         byte_count = found.byte_count,
         sha256 = found.sha256
-    from ({{ martfeast.versions_found() }}) as found
+    from martfeast_found as found
     where martfeast_measured.path = found.path
   {% endset %}
   {% do run_query(sql) %}
