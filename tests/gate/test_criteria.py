@@ -115,6 +115,8 @@ class Made:
                 "failure": "",
                 "warnings": [],
                 "trusted": {},
+                "built_on": "duckdb",
+                "replayed_on": "duckdb",
             }
 
     def read(self) -> Artifacts:
@@ -269,6 +271,34 @@ def test_a_label_mart_may_have_a_key_of_its_own(made):
     made.add_test(LABELS, "not_null", "loan_id")
     made.build_and_replay()
     assert made.judge() == {}
+
+
+@pytest.mark.parametrize(
+    ("engine", "file_format", "said"),
+    [
+        ("duckdb", None, None),
+        ("duckdb", "parquet", None),
+        ("spark", "delta", None),
+        ("spark", "parquet", "spark, in tables of parquet, enforces none."),
+        ("spark", None, "spark enforces none."),
+        ("postgres", None, "postgres enforces none."),
+    ],
+)
+def test_a_constraint_keeps_a_key_where_its_engine_enforces_it(made, engine, file_format, said):
+    made.manifest["metadata"]["adapter_type"] = engine
+    mart = made.model(TITLES)
+    made.remove_tests(TITLES, "not_null")
+    for name in ("branch_code", "title_id", "known_at"):
+        mart["columns"][name]["constraints"] = [{"type": "not_null"}]
+    mart["config"]["file_format"] = file_format
+    made.build_and_replay()
+    found = made.judge()
+    if said is None:
+        assert found == {}
+    else:
+        message = "branch_code, title_id, known_at may be null, and no row can be looked up by a"
+        message += f" null. The constraint in its contract does not count: {said}"
+        assert found == {(TITLES, "keys_not_null"): message}
 
 
 def test_no_key_of_its_own_tells_a_feature_marts_rows_apart(made):

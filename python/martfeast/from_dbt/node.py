@@ -26,11 +26,16 @@ class Configured(Part):
 
 
 class Config(Configured):
-    """A node's configuration. event_time: the column that says when a row was known."""
+    """A node's configuration.
+
+    event_time: the column that says when a row was known. file_format: of the table, where its
+    engine has several.
+    """
 
     materialized: str = ""
     incremental_strategy: str | None = None
     event_time: str | None = None
+    file_format: str | None = None
     is_contract_enforced: bool = Field(
         default=False, validation_alias=AliasPath("contract", "enforced")
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from martfeast.declaration.declared import LabelMart, Mart
+from martfeast.engines.constraints import enforced_constraints
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.node import Source, Test, UnitTest
 from martfeast.from_dbt.tested import (
@@ -57,7 +58,7 @@ def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
     safe = never_null_columns(evidence.graph, mart.unique_id)
     is_table = model.config.materialized in ("table", "incremental")
     if is_table and model.config.is_contract_enforced:
-        kinds = ("not_null", "primary_key")
+        kinds = _kept_from_null(evidence, mart)
         for column in model.columns.values():
             if any(constraint.type in kinds for constraint in column.constraints or ()):
                 safe.add(column.name.lower())
@@ -65,6 +66,28 @@ def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
             if constraint.type in kinds:
                 safe.update(unquoted(name).lower() for name in constraint.columns)
     return safe
+
+
+def _kept_from_null(evidence: Evidence, mart: Mart) -> frozenset[str]:
+    """Return the constraints by which the engine of the mart keeps a column from null."""
+    config = evidence.model(mart).config
+    kinds = enforced_constraints(evidence.graph.adapter_type, config.file_format)
+    return kinds & {"not_null", "primary_key"}
+
+
+def _unenforced(evidence: Evidence, mart: Mart, names: list[str]) -> str:
+    """Return that constraints of columns do not count, if they have some and none is enforced."""
+    model, engine = evidence.model(mart), evidence.graph.adapter_type
+    declared = {
+        column.name.lower()
+        for column in model.columns.values()
+        if any(one.type in ("not_null", "primary_key") for one in column.constraints or ())
+    }
+    if not declared.intersection(map(str.lower, names)) or _kept_from_null(evidence, mart):
+        return ""
+    file_format = model.config.file_format
+    where = f"{engine}, in tables of {file_format}," if file_format else engine
+    return f" The constraint in its contract does not count: {where} enforces none."
 
 
 def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
@@ -77,10 +100,11 @@ def _keys_not_null(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         needed += mart.natural_key
     nullable = [name for name in needed if name and name.lower() not in safe]
     if nullable:
+        or_constraint = ", or the constraint," if _kept_from_null(evidence, mart) else ""
         yield Finding(
             f"{', '.join(nullable)} may be null, and no row can be looked up by a null."
-            f"{_redefined(evidence, mart, 'not_null')}",
-            "Add the test not_null, or the constraint, to each of them.",
+            f"{_redefined(evidence, mart, 'not_null')}{_unenforced(evidence, mart, nullable)}",
+            f"Add the test not_null{or_constraint} to each of them.",
             mart.place.at(("columns", nullable[0])),
         )
 
