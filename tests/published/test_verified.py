@@ -32,7 +32,7 @@ def edit_in_place(path: Path) -> None:
     """Change a byte, and give the file its size and time of change back."""
     before = path.stat()
     path.chmod(0o644)
-    path.write_bytes(CONTENT.replace(b"some", b"more"))
+    path.write_bytes(path.read_bytes()[::-1])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -40,7 +40,7 @@ def take_the_place(path: Path) -> None:
     """Put another file there, with the size and time of change of the first."""
     before = path.stat()
     other = path.with_name("other")
-    other.write_bytes(CONTENT.replace(b"some", b"more"))
+    other.write_bytes(path.read_bytes()[::-1])
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
     other.replace(path)
 
@@ -80,13 +80,65 @@ def make_a_folder(path: Path) -> None:
         (lambda path: link_to(path, path.with_name("v2.parquet")), "is a link"),
         (link_the_folder, "is a link, or stands in a folder that is one"),
         (break_the_link, "is a link"),
-        (make_a_folder, "is no file"),
+        (make_a_folder, "is a folder without Parquet files"),
     ],
 )
 def test_whatever_is_done_to_a_file_is_said(file, harm: Callable[[Path], object], said):
     harm(file)
     assert said in said_of(file)
     assert said in said_of(file)  # and again: nothing of it was taken for seen
+
+
+@pytest.fixture
+def parts(file) -> Path:
+    """A version in two part files, where the file was."""
+    file.unlink()
+    file.mkdir()
+    for number, content in enumerate((CONTENT[:7], CONTENT[7:])):
+        (file / f"part-{number}.parquet").write_bytes(content)
+    (file / "_SUCCESS").touch()
+    return Path(file)
+
+
+def said_of_parts(parts: Path) -> str:
+    lines = [
+        f"{hashlib.sha256(content).hexdigest()}  part-{number}.parquet\n"
+        for number, content in enumerate((CONTENT[:7], CONTENT[7:]))
+    ]
+    return damage(parts, len(CONTENT), hashlib.sha256("".join(lines).encode()).hexdigest())
+
+
+def swap(parts: Path) -> None:
+    """Give each part the name of the other: the same bytes, and rows in another order."""
+    first, second = sorted(parts.glob("*.parquet"))
+    first.rename(parts / "other")
+    second.rename(first)
+    (parts / "other").rename(second)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda parts: (parts / "_SUCCESS").unlink(), ""),
+        (lambda parts: (parts / "part-0.parquet").unlink(), "has 12 bytes, and was written with"),
+        (lambda parts: (parts / "part-2.parquet").write_bytes(b"x"), "has 20 bytes"),
+        (lambda parts: (parts / "part-2.parquet").touch(), "has other bytes than were written"),
+        (lambda parts: edit_in_place(parts / "part-1.parquet"), "has other bytes"),
+        (lambda parts: take_the_place(parts / "part-1.parquet"), "has other bytes"),
+        (swap, "has other bytes than were written"),
+        (lambda parts: (parts / "part-0.parquet").rename(parts / "a.parquet"), "has other bytes"),
+        (lambda parts: link_to(parts / "part-0.parquet", parts / "part-1.parquet"), "is a link"),
+        (lambda parts: (parts / "part-2.parquet").mkdir(), "a link or no file"),
+        (lambda parts: (parts / "more").mkdir(), "has a folder in it"),
+        (lambda parts: shutil.rmtree(parts), "does not exist"),
+    ],
+)
+def test_whatever_is_done_to_a_part_is_said(parts, harm: Callable[[Path], object], said):
+    assert said_of_parts(parts) == ""
+    harm(parts)
+    for _ in range(2):  # and again: nothing of it was taken for seen
+        assert said in said_of_parts(parts)
+        assert bool(said_of_parts(parts)) == bool(said)
 
 
 def test_what_does_not_change_the_bytes_is_no_damage(file, tmp_path):

@@ -66,6 +66,8 @@ def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> s
     files = part_files(path)
     if not all(file.is_file() and not file.is_symlink() for file in files):
         return "has a part that is a link or no file" if is_folder else "is no file"
+    if not files:
+        return "is a folder without Parquet files"
     if is_folder and any(one.is_dir() for one in path.iterdir()):
         return "has a folder in it, and was written without one"
     found = sum(file.stat().st_size for file in files)
