@@ -428,6 +428,7 @@ def built_on_spark(build_once: BuildOnce, run: Run) -> Path:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
     """The Spark session of this process, small enough for tests: one Java for all of them."""
+    pytest.importorskip("pyspark", reason="`make spark` installs it")
     session = spark_session(
         {
             "spark.master": "local[2]",

@@ -15,6 +15,7 @@ from martfeast.problems import DeclarationError
 @pytest.fixture
 def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let it look as if no session runs; one that does is not touched."""
+    pytest.importorskip("pyspark", reason="`make spark` installs it")
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
@@ -84,6 +85,7 @@ def test_the_offline_store_and_the_command_import_without_pyspark() -> None:
 
 
 def test_a_session_of_spark_connect_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="`make spark` installs it")
     monkeypatch.setattr("pyspark.sql.utils.is_remote", lambda: True)
     with pytest.raises(DeclarationError, match="Unset SPARK_REMOTE"):
         spark_session()
