@@ -57,7 +57,13 @@ REPLAY = {
     "replayed_at": "2026-11-25 03:10:00",
     **{"asked": 24, "cuts": 24, "enough": 24, "compared": 7, "withheld": 8},
     **{"known_from": "2026-03-01 08:00:00", "known_until": None},
-    **{"failure": "", "warnings": ["x"], "trusted": {"x": ""}, "built_on": "spark", "replayed_on": "duckdb"},
+    **{
+        "failure": "",
+        "warnings": ["x"],
+        "trusted": {"x": ""},
+        "built_on": "spark",
+        "replayed_on": "duckdb",
+    },
 }
 VIEW = {
     **{"version": "v1", "tags": {"byte_count": "1"}, "until": "2026-03-01T00:00:00"},
