@@ -196,7 +196,7 @@ def _published_path(project_dir: Path, settings: dict[str, Any], target: str | N
     """Return where a target publishes to: one path for all, or a path by target."""
     named = settings.get("published_path") or DEFAULT_PUBLISHED_PATH
     if not isinstance(named, dict):
-        return project_dir / str(named)
+        return _local_folder(project_dir, str(named))
     if target is None and len(named) == 1:
         (target,) = named
     if target not in named:
@@ -207,7 +207,27 @@ def _published_path(project_dir: Path, settings: dict[str, Any], target: str | N
             f"It has paths for targets {', '.join(map(str, named))}, and {said}.",
             "Name the target that feeds Feast, in vars.martfeast.target or by --target.",
         )
-    return project_dir / str(named[target])
+    return _local_folder(project_dir, str(named[target]))
+
+
+def _local_folder(project_dir: Path, named: str) -> Path:
+    """Return a folder that is named by a path, relative to the project, or by a URI.
+
+    Raises:
+        DeclarationError: the URI is of an object store.
+
+    """
+    named = named.removeprefix("file://")
+    if "://" not in named:
+        return project_dir / named
+    raise refusal(
+        "vars.martfeast.published_path",
+        "not-a-folder",
+        f"{named} is not on a file system: a release begins to hold by one rename under a lock, and"
+        " an object store has neither.",
+        "Name a folder (a path, or file:///...), on a disk that is shared if several machines read"
+        " it.",
+    )
 
 
 def _read_project(project_dir: Path) -> dict[str, Any]:

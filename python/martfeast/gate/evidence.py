@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project
+from martfeast.engines.abilities import build_command
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Model
@@ -40,6 +41,11 @@ class Evidence:
     def graph(self) -> Graph:
         """The graph of the dbt project."""
         return self.project.artifacts.graph
+
+    @property
+    def build(self) -> str:
+        """What to run so that marts are built and published, as words for an advice."""
+        return build_command(self.graph.adapter_type)
 
     def model(self, mart: Mart) -> Model:
         """Return the mart's model."""

@@ -14,7 +14,7 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if version is None:
         why = f": {some(verdict.held_back)}" if verdict.held_back else ""
         message = f"No version of it is published{why}."
-        yield Finding(message, "Run `dbt build` and mend what it holds back.", mart.place)
+        yield Finding(message, f"Run {evidence.build} and mend what is held back.", mart.place)
         return
     changed = evidence.changed_since(mart, version.lineage)
     if changed:
@@ -22,27 +22,28 @@ def _published(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(
             f"The code of {some(changed)} has changed since version {version.name} was"
             f" published{why}.",
-            "Run `dbt build`.",
+            f"Run {evidence.build}.",
             mart.place,
         )
         return
     if damage := version.file.damage:
         yield Finding(
             f"{version.path} {damage}.",
-            "Remove it, then run `dbt build`: it publishes the mart anew.",
+            f"Remove it, then run {evidence.build}: it publishes the mart anew.",
             mart.place,
         )
         return
     contract = {column.name: column.type for column in mart.columns}
     differences = column_differences(version.path, contract)
     if differences.unreadable:
-        fix = "Remove the file if it is there, then run `dbt build`: it publishes the mart anew."
+        again = f"then run {evidence.build}: it publishes the mart anew."
+        fix = f"Remove the file if it is there, {again}"
         yield Finding(f"{differences}.", fix, mart.place)
     elif str(differences):
         file = evidence.project.artifacts.file_of_node(evidence.model(mart))
         yield Finding(
             f"Version {version.name} differs from the contract: {differences}.",
-            f"Run `dbt build`. If they still differ, the YAML and {file} do:"
+            f"Run {evidence.build}. If they still differ, the YAML and {file} do:"
             f" {_to_agree(mart, differences)}.",
             mart.place,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from martfeast.declaration.declared import LabelMart, Mart
-from martfeast.engines.constraints import enforced_constraints
+from martfeast.engines.abilities import enforced_constraints
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.from_dbt.node import Source, Test, UnitTest
 from martfeast.from_dbt.tested import (
@@ -140,7 +140,7 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(
             f"Its present rows were held back: {some(verdict.held_back)}."
             f" Version {version.name} stays published.",
-            "Mend the data or the model, then run `dbt build`.",
+            f"Mend the data or the model, then run {evidence.build}.",
             mart.place,
         )
         return
@@ -161,7 +161,7 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if missing:
         yield Finding(
             f"Version {version.name} has not passed {some(sorted(missing))}.",
-            "Run `dbt build`.",
+            f"Run {evidence.build}.",
             mart.place,
         )
 

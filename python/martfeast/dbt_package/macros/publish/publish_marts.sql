@@ -36,6 +36,13 @@
   {% if path is mapping %}
     {% set path = path.get(target.name) or '' %}
   {% endif %}
+  {% set path = path[7:] if path.startswith('file://') else path %}
+  {% if '://' in path %}
+    {{ exceptions.raise_compiler_error(
+      'published_path ' ~ path ~ ' is not on a file system: a release begins to hold by one rename under a lock, and an '
+      ~ 'object store has neither. Nothing was changed. Name a folder (a path, or file:///...).'
+    ) }}
+  {% endif %}
   {{ return(path.rstrip('/')) }}
 {% endmacro %}
 

@@ -1,4 +1,4 @@
-"""Which constraints of a contract an engine enforces when dbt builds a table."""
+"""What a target's engine does by itself, by dbt's name of its adapter."""
 
 _ON_DUCKDB = frozenset({"not_null", "primary_key", "unique", "check", "foreign_key"})
 # By dbt's name of the adapter and, where it matters, the file format of the table. What is not
@@ -7,6 +7,17 @@ _ENFORCED = {
     ("duckdb", None): _ON_DUCKDB,
     ("spark", "delta"): frozenset({"not_null", "check"}),
 }
+
+
+# On these dbt publishes at the end of a run; on others, `martfeast publish` does.
+_PUBLISHING = ("duckdb",)
+
+
+def build_command(adapter_type: str) -> str:
+    """Return what to run so that marts are built and published, as words for an advice."""
+    if adapter_type in _PUBLISHING:
+        return "`dbt build`"
+    return "`dbt build` and `martfeast publish`"
 
 
 def enforced_constraints(adapter_type: str, file_format: str | None) -> frozenset[str]:
