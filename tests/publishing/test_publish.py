@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 from conftest import Library
-from martfeast.files import locked
 
 ACTIVITY, TITLES = "member_activity_daily", "title_availability"
 # What a release says of a mart that does not depend on who publishes it.
