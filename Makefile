@@ -121,6 +121,10 @@ test: lint browser spark ## Everything CI runs: lint, and pytest, which builds b
 	$(call say,pytest)
 	@$(BIN)/pytest
 
+.PHONY: run-spark
+run-spark: land spark ## The loop with marts that Spark builds: build, publish, gate, apply, a training set
+	@$(BIN)/python -m nyc_flights.spark_run
+
 .PHONY: parity
 parity: land spark ## Build on Spark too, and compare every table with DuckDB's, row by row
 	@$(MAKE) --no-print-directory $(STAMPS)/built
@@ -171,7 +175,7 @@ lock: install ## Resolve the locks anew from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove all that was built; keep the environment
-	@rm -rf target logs feature_repo/data
+	@rm -rf target logs feature_repo/data feature_repo/spark/data
 	@find data -mindepth 1 ! -name .gitignore -delete
 
 $(LOCKED): requirements.lock
