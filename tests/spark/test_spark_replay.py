@@ -85,3 +85,15 @@ def test_a_leak_on_spark_is_found_on_spark(replayed: Json) -> None:
     assert not shown["has_passed"]
     assert shown["record"]["replayed_on"] == "spark"
     assert "it knew the future, through later facts of shelf_checks" in shown["record"]["failure"]
+
+
+@pytest.mark.slow
+def test_a_run_that_would_give_other_values_stops_before_it_changes_anything(
+    replayed: Json,
+) -> None:
+    assert "The time zone of the Spark session is America/New_York" in replayed["zone"]
+    assert "[session-zone]" in replayed["zone"]  # of publishing
+    assert "dbt.dateadd is that of dbt-spark, which is wrong of sums" in replayed["dispatch"]
+    assert "search_order: [library, martfeast, dbt]" in replayed["dispatch"]
+    # Nothing was noted of these runs, so nothing was to be published.
+    assert "nothing new to publish; release 1" in replayed["dispatch"]
