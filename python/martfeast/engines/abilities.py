@@ -1,6 +1,8 @@
 """What a target's engine does by itself, by dbt's name of its adapter."""
 
 _ON_DUCKDB = frozenset({"not_null", "primary_key", "unique", "check", "foreign_key"})
+# The engine on which marts are built again, unless another is asked for.
+REPLAY_ENGINE = "duckdb"
 # By dbt's name of the adapter and, where it matters, the file format of the table. What is not
 # listed enforces nothing, as far as is known here.
 _ENFORCED = {

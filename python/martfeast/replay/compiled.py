@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.files import temporary_folder, wait_for_database
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.graph import Graph, read_graph
@@ -43,7 +44,7 @@ def compile_project(artifacts: Artifacts) -> Compiled:
         # Only where dbt takes another by itself: given other options, it parses everything anew.
         dbt_project = replace(dbt_project, target=artifacts.target)
         built, warehouse = _run_dbt(artifacts, dbt_project.arguments)
-    if warehouse["type"] == "duckdb":
+    if warehouse["type"] == REPLAY_ENGINE:
         return Compiled(built, built, warehouse, None)
     target = read_target(dbt_project, warehouse["target"])
     with temporary_folder("replay") as name:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.engines.duckdb import literal, parquet_rows, quoted
 from martfeast.engines.engine import Engine, Rows, open_engine
 from martfeast.from_dbt.artifacts import Artifacts
@@ -96,7 +97,7 @@ class Lineage:
     compiled: dict[str, str]
     evidence: tuple[str, str] = ("martfeast.invocations", "martfeast.completions")
     built: dict[str, "Built"] = field(default_factory=dict)
-    built_on: str = "duckdb"
+    built_on: str = REPLAY_ENGINE
 
     @cached_property
     def namesakes(self) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
+from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.files import temporary_folder, wait_while_held
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.gate.criteria import KNOWLEDGE_TIME_DECLARED, NO_LABEL_UPSTREAM, PUBLISHED
@@ -27,7 +28,6 @@ from martfeast.replay.trust import distrusted, who_vouches
 if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
 
-DUCKDB = "duckdb"
 # What must hold before a mart can be replayed at all.
 PRECONDITIONS = (PUBLISHED, KNOWLEDGE_TIME_DECLARED)
 
@@ -130,12 +130,12 @@ def _engine_asked_for(name: str | None, built_on: str) -> bool:
         DeclarationError: on another than that and DuckDB.
 
     """
-    if name not in (None, DUCKDB, built_on):
+    if name not in (None, REPLAY_ENGINE, built_on):
         raise refusal(
             "replay",
             "engine-unknown",
             f"It is to run on {name}, and the marts are built on {built_on}.",
-            f"Write --engine {built_on}, or leave it out: it runs on {DUCKDB} then.",
+            f"Write --engine {built_on}, or leave it out: it runs on {REPLAY_ENGINE} then.",
         )
     return name == built_on
 
@@ -318,7 +318,7 @@ def _records(
             warnings=[f"{one.message} {one.fix}" for one in shown.warnings[result.mart]],
             trusted=shown.trusted[result.mart],
             built_on=lineage.built_on,
-            replayed_on=lineage.built_on if scratch.engine else DUCKDB,
+            replayed_on=lineage.built_on if scratch.engine else REPLAY_ENGINE,
         )
         for result in shown.replay.marts
         if result.is_of_release and (asked >= evidence.project.cuts or result.differences)
