@@ -91,14 +91,23 @@ def test_a_session_of_spark_connect_is_refused(monkeypatch: pytest.MonkeyPatch) 
         spark_session()
 
 
-@pytest.mark.parametrize("is_named", [False, True])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("metastore_db", {}),
+        ("elsewhere", {METASTORE: "jdbc:derby:;databaseName=elsewhere;create=true"}),
+        ("home/metastore_db", {"spark.driver.extraJavaOptions": "-Xss4m -Dderby.system.home=home"}),
+    ],
+)
 def test_a_metastore_that_another_process_has_open_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_session: None, is_named: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_session: None,
+    name: str,
+    options: dict[str, str],
 ) -> None:
     """Derby locks this file as fcntl does."""
-    name = "elsewhere" if is_named else "metastore_db"
-    options = {METASTORE: f"jdbc:derby:;databaseName={tmp_path}/elsewhere;create=true"}
-    (tmp_path / name).mkdir()
+    (tmp_path / name).mkdir(parents=True)
     lock = tmp_path / name / "dbex.lck"
     script = f"import fcntl, sys; f = open({str(lock)!r}, 'w'); fcntl.lockf(f, {fcntl.LOCK_EX});"
     script += "print(flush=True); sys.stdin.read()"
@@ -111,6 +120,6 @@ def test_a_metastore_that_another_process_has_open_is_named(
         with pytest.raises(
             DeclarationError, match=rf"Process {holder.pid} has Hive's metastore {tmp_path}/{name}"
         ):
-            spark_session(options if is_named else {}, hive=True)
+            spark_session(options, hive=True)
         holder.communicate()
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name.split("/")[0]]

@@ -32,6 +32,7 @@ LOCAL = {
 # A gateway is there where spark-submit started Python: it has chosen a master, and runs Java.
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
 METASTORE = "spark.hadoop.javax.jdo.option.ConnectionURL"
+JAVA_OPTIONS = ("spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions")
 DERBY = "jdbc:derby:;databaseName=metastore_db;create=true"  # where Spark keeps it unless told
 
 
@@ -139,7 +140,9 @@ def _check_metastore(options: Mapping[str, str]) -> None:
     named = re.match(r"jdbc:derby:(?:.*;databaseName=)?([^;]+)", url)
     if named is None:
         return  # a database that several processes share
-    folder = Path(named[1]).absolute()
+    java = " ".join(options.get(name, "") for name in JAVA_OPTIONS)
+    home = re.search(r"-Dderby\.system\.home=(\S+)", java)
+    folder = Path(home[1] if home else "", named[1]).absolute()
     process = lock_holder(folder / "dbex.lck")
     if process is not None:
         raise refusal(
