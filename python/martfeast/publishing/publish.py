@@ -10,7 +10,7 @@ import yaml
 
 from martfeast.engines.engine import open_engine
 from martfeast.extras import extra
-from martfeast.files import temporary_folder, wait_for_publishing
+from martfeast.files import temporary_folder, wait_for_database, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
 from martfeast.from_dbt.dbt_project import ProjectLike, as_dbt_project
 from martfeast.problems import ProblemLog, refusal
@@ -97,7 +97,10 @@ def _run_dbt(
     if exchange.failure is not None:
         raise exchange.failure
     if not result.success:
-        said = " ".join((failures or [str(result.exception)])[-1].split())
+        failure = (failures or [str(result.exception)])[-1]
+        if wait_for_database(failure):  # another run has begun to publish meanwhile
+            return _run_dbt(folder, options, variables, exchange, say)
+        said = " ".join(failure.split()).rstrip(".")
         raise refusal(
             "martfeast publish",
             "publishing-failed",
