@@ -301,7 +301,7 @@ def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     for command in ("status", "replay", "prune"):
         refused = library.martfeast(command, cwd=library.path)
         assert refused.returncode == 1
-        assert "format 5, of a newer martfeast" in " ".join(
+        assert "format 6, of a newer martfeast" in " ".join(
             (refused.stdout + refused.stderr).split()
         )
     assert library.published_bytes() == before

@@ -44,8 +44,8 @@ def test_published_file_is_a_folder(library):
     path.unlink()
     path.mkdir()
     (problem,) = refusals(library)
-    assert "is no file" in problem.message
-    assert "is not a whole Parquet file" in str(column_differences(path, {}))
+    assert "is a folder without Parquet files" in problem.message
+    assert "has no part files" in str(column_differences(path, {}))
 
 
 def test_published_columns_differ(library):

@@ -73,7 +73,7 @@ def damage(path: Path, byte_count: int, sha256: str | None, depth: int = 3) -> s
     found = sum(file.stat().st_size for file in files)
     if found != byte_count:
         return f"has {found:,} bytes, and was written with {byte_count:,}"
-    if sha256 is not None and _sha256(files, is_folder) != sha256:
+    if sha256 is not None and not _has(files, is_folder, sha256):
         return "has other bytes than were written"
     return ""
 
@@ -112,31 +112,41 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sha256(files: list[Path], is_folder: bool) -> str | None:
-    """Return the SHA-256 that a version with these files has; None if one is being written to."""
-    found = [_file_sha256(file) for file in files]
-    if None in found or not is_folder:
-        return found[0]
-    listed = "".join(f"{one}  {file.name}\n" for one, file in zip(found, files, strict=True))
-    return hashlib.sha256(listed.encode()).hexdigest()
+def _has(files: list[Path], is_folder: bool, sha256: str) -> bool:
+    """Tell whether a version with these files has this SHA-256, and keep what was seen if so."""
+    states = [state for state in map(_seen_state, files) if state is not None]
+    if len(states) < len(files):
+        return False
+    found = states[0].sha256
+    if is_folder:
+        pairs = zip(states, files, strict=True)
+        listed = "".join(f"{state.sha256}  {file.name}\n" for state, file in pairs)
+        found = hashlib.sha256(listed.encode()).hexdigest()
+    if found != sha256:
+        return False
+    for file, state in zip(files, states, strict=True):
+        if _seen.get(file) != state:
+            _seen[file] = state
+            with contextlib.suppress(OSError):
+                _keep(file, state)
+    return True
 
 
-def _file_sha256(path: Path) -> str | None:
-    """Return a file's SHA-256; it is read only if it may have changed since that was noted."""
+def _seen_state(path: Path) -> _State | None:
+    """Return a file's state; it is read only if it may have changed since its state was kept.
+
+    Returns:
+        None if it is being written to.
+
+    """
     noted = _seen.get(path) or _read(path.parent).get(path.name)
     if noted is not None and noted == _state(path, noted.sha256):
-        _seen[path] = noted
-        return noted.sha256
+        return noted
     with contextlib.suppress(OSError):  # who may read it need not own it
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
     before = _state(path, "")
     sha256 = file_sha256(path)
-    if _state(path, "") != before:  # written to meanwhile
-        return None
-    _seen[path] = before.model_copy(update={"sha256": sha256})
-    with contextlib.suppress(OSError):
-        _keep(path, _seen[path])
-    return sha256
+    return before.model_copy(update={"sha256": sha256}) if _state(path, "") == before else None
 
 
 def _state(path: Path, sha256: str) -> _State:
@@ -158,5 +168,8 @@ def _read(folder: Path) -> dict[str, _State]:
 
 
 def _keep(path: Path, state: _State) -> None:
-    there = {name: one for name, one in _read(path.parent).items() if (path.parent / name).exists()}
+    noted = _read(path.parent)
+    if noted.get(path.name) == state:
+        return
+    there = {name: one for name, one in noted.items() if (path.parent / name).exists()}
     _Seen(files={**there, path.name: state}).write(path.parent / SEEN)

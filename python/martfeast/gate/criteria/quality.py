@@ -78,11 +78,15 @@ def _kept_from_null(evidence: Evidence, mart: Mart) -> frozenset[str]:
 def _unenforced(evidence: Evidence, mart: Mart, names: list[str]) -> str:
     """Return that constraints of columns do not count, if they have some and none is enforced."""
     model, engine = evidence.model(mart), evidence.graph.adapter_type
+    kinds = ("not_null", "primary_key")
     declared = {
         column.name.lower()
         for column in model.columns.values()
-        if any(one.type in ("not_null", "primary_key") for one in column.constraints or ())
+        if any(one.type in kinds for one in column.constraints or ())
     }
+    for one in model.constraints or ():
+        if one.type in kinds:
+            declared.update(unquoted(name).lower() for name in one.columns)
     if not declared.intersection(map(str.lower, names)) or _kept_from_null(evidence, mart):
         return ""
     file_format = model.config.file_format
