@@ -6,6 +6,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from dbt.cli.main import dbtRunner
 from martfeast.from_dbt.dbt_project import DbtProject
@@ -46,7 +47,11 @@ def refused(file: str, old: str, new: str) -> str:
     assert old in text
     settings.write_text(text.replace(old, new))
     said: list[str] = []
-    runner = dbtRunner(callbacks=[lambda event: said.append(str(event.info.msg))])
+
+    def hear(event: Any) -> None:
+        said.append(str(event.info.msg))
+
+    runner = dbtRunner(callbacks=[hear])
     assert not runner.invoke(["build", "--target", "spark", "--select", MART]).success
     try:
         publish(PROJECT, said.append)
