@@ -13,6 +13,7 @@ moment. What takes longer than the limit is stopped, and the engine is not asked
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -35,7 +36,9 @@ LOOK_SECONDS = 0.2
 MIB = 2**20
 DATABASE, SPARK, SCRATCH = "data/warehouse.duckdb", "data/spark", "scratch"
 PUBLISHING = "operation.martfeast.martfeast-on-run-end-1"
-ENGINES = {"dev": "DuckDB", "spark": "Spark"}
+# Spark's processes hold 3 GB: what DuckDB does with as much.
+LIMIT, ROOMY = "memory_limit: 1500MB", "memory_limit: 3GB"
+ENGINES = {"dev": "DuckDB", "roomy": f"DuckDB, `{ROOMY}`", "spark": "Spark"}
 KINDS = {"models": ("model", "seed"), "data tests": ("test",), "unit tests": ("unit_test",)}
 
 
@@ -157,13 +160,19 @@ def rows_on(target: str, project: Path) -> int:
     return int(duckdb.execute(query, [files]).fetchall()[0][0])
 
 
-def build(target: str, project: Path) -> Built:
-    """Build and publish on one target in a landed project.
+def build(engine: str, project: Path) -> Built:
+    """Build and publish on one of ENGINES in a landed project, anew.
 
     Raises:
         Stopped: it took too long, or failed.
 
     """
+    target = "spark" if engine == "spark" else "dev"
+    if engine == "roomy":
+        profiles = project / "profiles.yml"
+        profiles.write_text(profiles.read_text().replace(LIMIT, ROOMY))
+        (project / DATABASE).unlink()
+        shutil.rmtree(project / "data/published", ignore_errors=True)
     cost = watch(project, "dbt", "build", "--target", target)
     results = json.loads((project / "target/run_results.json").read_text())["results"]
     spent = [(str(one["unique_id"]), float(one["execution_time"])) for one in results]
@@ -211,7 +220,8 @@ def tables(sizes: Sizes) -> list[str]:
         f"| ---: | ---: | --- |{' ---: |' * (6 + len(KINDS))}",
     ]
     published = [
-        "| years | DuckDB, a hook of `dbt build`, seconds | Spark, `martfeast publish`, seconds"
+        f"| years | DuckDB with `{ROOMY}`, a hook of `dbt build`, seconds"
+        " | Spark, `martfeast publish`, seconds"
         " | its memory, MiB |",
         "| ---: | ---: | ---: | ---: |",
     ]
@@ -235,7 +245,7 @@ def tables(sizes: Sizes) -> list[str]:
 
 def both(found: dict[str, Built | str]) -> tuple[Built, Built] | None:
     """Return what both engines built, unless one of them did not."""
-    on_duckdb, on_spark = found.get("dev"), found.get("spark")
+    on_duckdb, on_spark = found.get("roomy"), found.get("spark")
     if isinstance(on_duckdb, Built) and isinstance(on_spark, Built):
         return on_duckdb, on_spark
     return None
@@ -245,7 +255,7 @@ def comparison(sizes: Sizes) -> list[str]:
     """Return Spark next to DuckDB by the years, and where a line through the ends has Spark win."""
     pairs = {years: pair for years, (_, found) in sizes.items() if (pair := both(found))}
     lines = [
-        "## Spark next to DuckDB",
+        f"## Spark next to DuckDB with `{ROOMY}`",
         "",
         "| years | `dbt build` | of processors | memory | tables on disk | rows built |",
         "| ---: | ---: | ---: | ---: | ---: | --- |",
