@@ -171,7 +171,7 @@ def build(engine: str, project: Path) -> Built:
     if engine == "roomy":
         profiles = project / "profiles.yml"
         profiles.write_text(profiles.read_text().replace(LIMIT, ROOMY))
-        (project / DATABASE).unlink()
+        (project / DATABASE).unlink(missing_ok=True)
         shutil.rmtree(project / "data/published", ignore_errors=True)
     cost = watch(project, "dbt", "build", "--target", target)
     results = json.loads((project / "target/run_results.json").read_text())["results"]
