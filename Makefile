@@ -155,6 +155,10 @@ measure-store: $(STAMPS)/applied ## Measure the offline store into benchmarks/of
 measure-spark-store: spark ## Measure the Spark store into benchmarks/spark_store.md
 	@$(BIN)/python benchmarks/spark_store.py
 
+.PHONY: measure-spark
+measure-spark: spark ## Measure builds of 1 to 10 years on DuckDB and Spark into benchmarks/spark.md
+	@$(BIN)/python benchmarks/spark.py
+
 .PHONY: measure-replay
 measure-replay: $(STAMPS)/built ## Measure replays into benchmarks/replay.md
 	@$(BIN)/python benchmarks/replay.py

@@ -54,6 +54,18 @@ STEPS = [
 ]
 
 
+def copy_project(to: Path) -> None:
+    """Copy the project to an empty folder as it is in the repository, without what was built."""
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("data", "__pycache__", "*.egg-info")
+            shutil.copytree(source, to / name, ignore=ignored)
+        else:
+            shutil.copy(source, to / name)
+    (to / "data").mkdir()
+
+
 def measure(command: list[str], folder: Path) -> tuple[float, float]:
     """Run a command in a folder; return its wall-clock seconds and its peak memory in MiB."""
     environment = {
@@ -100,14 +112,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in COPIED:
-            source = PROJECT / name
-            if source.is_dir():
-                ignored = shutil.ignore_patterns("data", "__pycache__", "*.egg-info")
-                shutil.copytree(source, copy / name, ignore=ignored)
-            else:
-                shutil.copy(source, copy / name)
-        (copy / "data").mkdir()
+        copy_project(copy)
         for name, where, command in STEPS:
             seconds, memory = measure(command, copy / where)
             print(f"{name:<32}{seconds:>8.1f} s{memory:>8.0f} MiB", flush=True)
