@@ -98,20 +98,21 @@ lint-sql:
 		--templater jinja --exclude-rules LT02,LT05,ST06,RF04
 	@$(BIN)/python tests/dbt_package/lint_statements.py
 
+# Install a package of Debian's unless its command is there: command, package, name.
+define debian
+	@command -v $(1) >/dev/null || { \
+		echo "Installing $(3) with apt-get"; \
+		$(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) apt-get install -qq --yes --no-install-recommends $(2) >/dev/null; }
+endef
+
 .PHONY: browser
 browser: ## Install Debian's Chromium, in which dataset cards are tested, unless it is there
-	@command -v chromium >/dev/null || { \
-		echo "Installing Chromium with apt-get"; \
-		$(AS_ROOT) apt-get update -qq && \
-		$(AS_ROOT) apt-get install -qq --yes --no-install-recommends chromium >/dev/null; }
+	$(call debian,chromium,chromium,Chromium)
 
 .PHONY: java
 java: ## Install Debian's Java 17, on which Spark runs, unless it is there
-	@command -v java >/dev/null || { \
-		echo "Installing Java 17 with apt-get"; \
-		$(AS_ROOT) apt-get update -qq && \
-		$(AS_ROOT) apt-get install -qq --yes --no-install-recommends openjdk-17-jre-headless \
-			>/dev/null; }
+	$(call debian,java,openjdk-17-jre-headless,Java 17)
 
 .PHONY: spark
 spark: java $(SPARK_INSTALLED) ## Add Spark to the environment: martfeast[spark], and Java

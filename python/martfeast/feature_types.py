@@ -62,9 +62,8 @@ def feature_type(contract_type: str) -> FeatureType | None:
     """Return the type for a contract's data_type, in any case; None where Feast would lose data.
 
     ``varchar(20)`` counts as ``varchar``; ``double[]`` is a list of ``double``, and Spark's
-    ``array<double>`` too. The elements of a
-    list must not be null, which no contract can say: Feast turns null text into '', null booleans
-    into false, and fails on null integers.
+    ``array<double>`` too. The elements of a list must not be null, which no contract can say: Feast
+    turns null text into '', null booleans into false, and fails on null integers.
     """
     name = _normalized(contract_type)
     element = re.fullmatch(r"(?P<before>.+?) ?\[\]|array ?<(?P<within>.+)>", name)

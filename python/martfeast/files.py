@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import struct
 import sys
 import tempfile
@@ -74,6 +75,14 @@ def read_settled(path: Path, parse: Callable[[bytes], T]) -> T:
                     break
             else:
                 raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it; it need not be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def unusable(error: OSError) -> str:

@@ -17,6 +17,10 @@ from pathlib import Path
 import duckdb
 from dbt.cli.main import dbtRunner
 from martfeast.engines.duckdb import connect_in_utc, literal, parquet_rows, quoted
+from martfeast.engines.engine import Rows, open_engine
+from martfeast.files import remove
+from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.running_dbt.stand_in import read_target
 
 PROJECT = Path(__file__).parents[2]
 ARTIFACTS = "target/spark"
@@ -99,17 +103,12 @@ def read_from_spark(project: Path = Path()) -> list[str]:
         without zone, which replaces an earlier one.
 
     """
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.builder.getOrCreate()
+    target = read_target(DbtProject(project, target="spark"), None)
+    engine = open_engine(target.credentials)
     relations = list(relations_of(project))
     for relation in relations:
-        table = session.table(relation)
-        columns = [
-            table[name].cast("timestamp_ntz") if type_ == "timestamp" else table[name]
-            for name, type_ in table.dtypes
-        ]
-        table.select(*columns).write.mode("overwrite").parquet(str(project / READ / relation))
+        remove(project / READ / relation)
+        engine.export(Rows(relation), project / READ / relation)
     return relations
 
 

@@ -1,6 +1,5 @@
 """Spark as an engine: the tables of a target, read and written in a session of this process."""
 
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,12 +10,14 @@ import pyarrow
 
 from martfeast.engines.engine import Rows, renamed
 from martfeast.engines.spark import spark_session
+from martfeast.files import remove
 from martfeast.problems import refusal
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 WAREHOUSE, ZONE = "spark.sql.warehouse.dir", "spark.sql.session.timeZone"
+ZONED, UNZONED = "timestamp", "timestamp_ntz"
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
 
 
@@ -48,7 +49,7 @@ class SparkWarehouse:
     def rows(self, query: str) -> pyarrow.Table:
         """Return a query's rows; moments are microseconds without zone, UTC."""
         with _in_words(query):
-            return _in_utc(self.session.sql(query)).toArrow()
+            return _with_moments_as(UNZONED, self.session.sql(query)).toArrow()
 
     def export(self, rows: Rows, path: Path) -> None:
         """Write rows to Parquet files in a new folder, sorted from file to file by their names."""
@@ -59,14 +60,14 @@ class SparkWarehouse:
             if rows.columns:
                 found = found.select([_column(name) for name in rows.columns])
             order = [_column(name).asc_nulls_last() for name in rows.order or found.columns]
-            found = _in_utc(found.orderBy(*order))
+            found = _with_moments_as(UNZONED, found.orderBy(*order))
             if rows.published_at is not None:
                 moment = functions.lit(rows.published_at.isoformat(sep=" "))
-                found = found.withColumn("published_at", moment.cast("timestamp_ntz"))
+                found = found.withColumn("published_at", moment.cast(UNZONED))
             found.write.option("compression", "zstd").parquet(path.resolve().as_uri())
         for left in path.iterdir():
             if left.suffix != ".parquet":
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                remove(left)
 
     def append(self, table: str, path: Path) -> None:
         """Add the rows of a Parquet file to a table that has the same columns."""
@@ -79,9 +80,10 @@ class SparkWarehouse:
         with _in_words("spark"):
             try:
                 for name, file in inputs.items():
-                    rows = _zoned(self.session.read.parquet(file.resolve().as_uri()))
+                    rows = self.session.read.parquet(file.resolve().as_uri())
+                    rows = _with_moments_as(ZONED, rows)  # as tables have them
                     rows.createOrReplaceTempView(views[name])
-                rows = _in_utc(self.session.sql(renamed(query, views)))
+                rows = _with_moments_as(UNZONED, self.session.sql(renamed(query, views)))
                 rows.write.parquet(path.resolve().as_uri())
             finally:
                 for view in views.values():
@@ -94,30 +96,12 @@ def _column(name: str) -> "Column":
     return functions.col("`" + name.replace("`", "``") + "`")
 
 
-def _in_utc(rows: "DataFrame") -> "DataFrame":
-    """Return rows whose moments have no zone; the session's is UTC."""
-    from pyspark.sql.types import TimestampType
-
+def _with_moments_as(type_: str, rows: "DataFrame") -> "DataFrame":
+    """Return rows whose moments have a type of Spark's: with a zone, UTC's here, or without one."""
     return rows.select(
         [
-            _column(field.name).cast("timestamp_ntz").alias(field.name)
-            if isinstance(field.dataType, TimestampType)
-            else _column(field.name)
-            for field in rows.schema
-        ]
-    )
-
-
-def _zoned(rows: "DataFrame") -> "DataFrame":
-    """Return rows whose moments are those of the session's zone, which is UTC, as tables have."""
-    from pyspark.sql.types import TimestampNTZType
-
-    return rows.select(
-        [
-            _column(field.name).cast("timestamp").alias(field.name)
-            if isinstance(field.dataType, TimestampNTZType)
-            else _column(field.name)
-            for field in rows.schema
+            _column(name).cast(type_).alias(name) if found in (ZONED, UNZONED) else _column(name)
+            for name, found in rows.dtypes
         ]
     )
 

@@ -44,7 +44,7 @@ class Artifacts:
     @property
     def evidence_schema(self) -> str:
         """The schema in which the dbt package notes what dbt ran."""
-        return str(self.settings.get("evidence_schema") or "martfeast")
+        return evidence_schema_of(self.settings)
 
     @property
     def datasets_path(self) -> Path:
@@ -124,6 +124,11 @@ def read_settings(dbt_project: ProjectLike) -> tuple[Path, dict[str, Any]]:
     _require_same_version(_packages_path(project_dir, project))
     settings = _settings(project, dbt)
     return _published_path(project_dir, settings, _target(settings, dbt)), settings
+
+
+def evidence_schema_of(settings: dict[str, Any]) -> str:
+    """Return the schema of the evidence, by a project's variables for martfeast."""
+    return str(settings.get("evidence_schema") or "martfeast")
 
 
 def find_datasets_path(project_dir: Path, published_path: Path, settings: dict[str, Any]) -> Path:

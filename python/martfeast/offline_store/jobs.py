@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -237,6 +238,21 @@ def _is_for_pandas(table: pyarrow.Table) -> bool:
     return True
 
 
+def saved_path(config: RepoConfig, storage: SavedDatasetStorage, allow_overwrite: bool) -> Path:
+    """Return where a saved dataset is to be, absolute.
+
+    Raises:
+        SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
+
+    """
+    source = storage.to_data_source()
+    assert isinstance(source, FileSource)
+    path = local_path(config, source.path)
+    if path.exists() and not allow_overwrite:
+        raise SavedDatasetLocationAlreadyExists(location=str(path))
+    return path
+
+
 def persist(
     connection: duckdb.DuckDBPyConnection,
     config: RepoConfig,
@@ -250,11 +266,7 @@ def persist(
         SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
 
     """
-    source = storage.to_data_source()
-    assert isinstance(source, FileSource)
-    path = local_path(config, source.path)
-    if path.exists() and not allow_overwrite:
-        raise SavedDatasetLocationAlreadyExists(location=str(path))
+    path = saved_path(config, storage, allow_overwrite)
     if path.suffix == ".parquet" and not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         copy_to_parquet(connection, sql, path)

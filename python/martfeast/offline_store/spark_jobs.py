@@ -1,24 +1,19 @@
 """Retrieval jobs in Spark: plans, computed when they are asked for."""
 
-import shutil
 import uuid
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow
 import pyarrow.compute
-from feast.errors import SavedDatasetLocationAlreadyExists
-from feast.infra.offline_stores.file_source import FileSource
 from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
 
+from martfeast.files import remove
 from martfeast.offline_store.asked import Asked
 from martfeast.offline_store.columns import OfflineDataError
 from martfeast.offline_store.frames import first_line, printable
-from martfeast.offline_store.jobs import ExactJob, TrainingSetJob, persist
-from martfeast.offline_store.source import local_path
+from martfeast.offline_store.jobs import ExactJob, TrainingSetJob, persist, saved_path
 from martfeast.offline_store.spark_session import OwnSession
 from martfeast.offline_store.spark_source import as_given, in_spark, spark_arrow
 from martfeast.offline_store.spark_spine import SparkSpine
@@ -205,11 +200,7 @@ def persist_folder(
         SavedDatasetLocationAlreadyExists: there is one, and it must not be overwritten.
 
     """
-    source = storage.to_data_source()
-    assert isinstance(source, FileSource)
-    path = local_path(config, source.path)
-    if path.exists() and not allow_overwrite:
-        raise SavedDatasetLocationAlreadyExists(location=str(path))
+    path = saved_path(config, storage, allow_overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     new, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))
     try:
@@ -218,13 +209,5 @@ def persist_folder(
             path.rename(old)
         new.rename(path)
     finally:
-        _remove(new)
-        _remove(old)
-
-
-def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove(new)
+        remove(old)

@@ -1,12 +1,11 @@
 """Removes published versions that nothing needs any more."""
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from martfeast.files import ASIDE, COPIED, is_publishing, leftovers
+from martfeast.files import ASIDE, COPIED, is_publishing, leftovers, remove
 from martfeast.published.release import Release, release_files
 from martfeast.published.verified import SEEN, forget_gone
 from martfeast.records import RecordError
@@ -79,7 +78,7 @@ def prune(
     size = sum(_size(path) for path in removed)
     if not dry_run:
         for path in removed:
-            _remove(path)
+            remove(path)
         for seen in published_path.glob(f"marts/*/{SEEN}"):
             forget_gone(seen.parent)
     return Pruned(removed, size, len(files) - len(unneeded))
@@ -87,13 +86,6 @@ def prune(
 
 def _size(path: Path) -> int:
     return sum(one.lstat().st_size for one in (path, *path.rglob("*")) if not one.is_dir())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _names(registry_text: str, file: Path) -> bool:

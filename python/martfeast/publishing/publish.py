@@ -3,15 +3,14 @@
 import contextlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from martfeast.engines.engine import open_engine
 from martfeast.extras import extra
 from martfeast.files import temporary_folder, wait_for_database, wait_for_publishing
-from martfeast.from_dbt.artifacts import read_settings
+from martfeast.from_dbt.artifacts import evidence_schema_of, read_settings
 from martfeast.from_dbt.dbt_project import ProjectLike, as_dbt_project
 from martfeast.problems import ProblemLog, refusal
 from martfeast.published.release import read_release
@@ -47,17 +46,16 @@ def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
         wait_for_publishing(published_path)
         with extra("spark"):
             from martfeast.publishing.functions import Exchange
-        exchange = Exchange.open(engine, str(settings.get("evidence_schema") or "martfeast"))
-        variables = {
-            **dbt_project.variables,
-            "martfeast_engine": {
-                "name": target.credentials.type,
-                "location": engine.location,
-                "folder": str(folder),
-            },
+        exchange = Exchange.open(engine, evidence_schema_of(settings))
+        fetched_from = {
+            "name": target.credentials.type,
+            "location": engine.location,
+            "folder": str(folder),
         }
+        variables = {**dbt_project.variables, "martfeast_engine": fetched_from}
+        options += replace(dbt_project, variables=variables).given_variables
         try:
-            _run_dbt(folder, options, variables, exchange, say)
+            _run_dbt(folder, options, exchange, say)
         finally:
             exchange.close()
             _remove_unused(published_path, exchange.exported)
@@ -66,7 +64,6 @@ def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
 def _run_dbt(
     folder: Path,
     options: list[str],
-    variables: dict[str, Any],
     exchange: Any,
     say: Callable[[str], None],
 ) -> None:
@@ -91,7 +88,7 @@ def _run_dbt(
         [
             *("--log-level", "none", "--log-path", str(folder), "--no-use-colors"),
             *("run-operation", OPERATION, *options),
-            *("--target-path", str(folder / "target"), "--vars", yaml.safe_dump(variables)),
+            *("--target-path", str(folder / "target")),
         ]
     )
     if exchange.failure is not None:
@@ -99,7 +96,7 @@ def _run_dbt(
     if not result.success:
         failure = (failures or [str(result.exception)])[-1]
         if wait_for_database(failure):  # another run has begun to publish meanwhile
-            return _run_dbt(folder, options, variables, exchange, say)
+            return _run_dbt(folder, options, exchange, say)
         said = " ".join(failure.split()).rstrip(".")
         raise refusal(
             "martfeast publish",

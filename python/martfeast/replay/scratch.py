@@ -216,9 +216,8 @@ class Scratch:
         inputs = {}
         for number, name in enumerate(relation.parents):
             parent = self.lineage.relations[name]
-            inputs[self.lineage.called(name)] = folder / f"{number}.parquet"
-            rows = f"select * from {parent.sql}"
-            copy_to_parquet(self.connection, rows, folder / f"{number}.parquet")
+            path = inputs[self.lineage.called(name)] = folder / f"{number}.parquet"
+            copy_to_parquet(self.connection, f"select * from {parent.sql}", path)
         try:
             engine.make(self.lineage.select_of(relation.unique_id), inputs, folder / "made")
         except DeclarationError as error:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.engines.abilities import enforced_constraints
 from martfeast.from_dbt.checksums import code_checksum
-from martfeast.from_dbt.node import Source, Test, UnitTest
+from martfeast.from_dbt.node import Model, Source, Test, UnitTest
 from martfeast.from_dbt.tested import (
     UNIQUENESS_TESTS,
     never_null_columns,
@@ -18,6 +18,9 @@ from martfeast.from_dbt.tested import (
 from martfeast.gate.criterion import GOOD_ENOUGH, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
 from martfeast.published.release import PublishedVersion
+
+# Constraints that keep a column from null.
+NO_NULLS = frozenset({"not_null", "primary_key"})
 
 
 def _grain_tested_unique(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
@@ -58,35 +61,34 @@ def _never_null(evidence: Evidence, mart: Mart) -> set[str]:
     safe = never_null_columns(evidence.graph, mart.unique_id)
     is_table = model.config.materialized in ("table", "incremental")
     if is_table and model.config.is_contract_enforced:
-        kinds = _kept_from_null(evidence, mart)
-        for column in model.columns.values():
-            if any(constraint.type in kinds for constraint in column.constraints or ()):
-                safe.add(column.name.lower())
-        for constraint in model.constraints or ():
-            if constraint.type in kinds:
-                safe.update(unquoted(name).lower() for name in constraint.columns)
+        safe |= _constrained(model, _kept_from_null(evidence, mart))
     return safe
+
+
+def _constrained(model: Model, kinds: frozenset[str]) -> set[str]:
+    """Return the columns that a contract has constraints of some kinds on, in lower case."""
+    found = {
+        column.name.lower()
+        for column in model.columns.values()
+        if any(constraint.type in kinds for constraint in column.constraints or ())
+    }
+    for constraint in model.constraints or ():
+        if constraint.type in kinds:
+            found.update(unquoted(name).lower() for name in constraint.columns)
+    return found
 
 
 def _kept_from_null(evidence: Evidence, mart: Mart) -> frozenset[str]:
     """Return the constraints by which the engine of the mart keeps a column from null."""
     config = evidence.model(mart).config
     kinds = enforced_constraints(evidence.graph.adapter_type, config.file_format)
-    return kinds & {"not_null", "primary_key"}
+    return kinds & NO_NULLS
 
 
 def _unenforced(evidence: Evidence, mart: Mart, names: list[str]) -> str:
     """Return that constraints of columns do not count, if they have some and none is enforced."""
     model, engine = evidence.model(mart), evidence.graph.adapter_type
-    kinds = ("not_null", "primary_key")
-    declared = {
-        column.name.lower()
-        for column in model.columns.values()
-        if any(one.type in kinds for one in column.constraints or ())
-    }
-    for one in model.constraints or ():
-        if one.type in kinds:
-            declared.update(unquoted(name).lower() for name in one.columns)
+    declared = _constrained(model, NO_NULLS)
     if not declared.intersection(map(str.lower, names)) or _kept_from_null(evidence, mart):
         return ""
     file_format = model.config.file_format

@@ -92,7 +92,6 @@
 {# Take over the evidence of the other engine, and note this command in it. #}
 {% macro fetch_evidence() %}
   {% set evidence = martfeast.evidence_schema() %}
-  {% do run_query('create schema ' ~ evidence) %}
   {% do martfeast.create_evidence_tables() %}
   {% do martfeast.fetch_table('warehouse', ['warehouse_id']) %}
   {% for table, columns in martfeast.evidence_structure().items() %}
