@@ -1,5 +1,6 @@
 -- The marts add up hourly sums. This counts the single facts again, between T minus the window and T,
--- at the knowledge times of some rows of each mart, and returns the rows that differ.
+-- at the knowledge times of some rows of each mart, and returns the rows that differ. Facts are found by the day that
+-- they were known on, one join for each day a window touches: engines join by equality what they cannot by range.
 with departures as (
 
     select * from {{ ref('int_flight_departures') }}
@@ -18,6 +19,13 @@ cancellations as (
 
 ),
 
+days_back as (
+
+    select days_back
+    from (values ({{ range(31) | join('), (') }})) as numbers (days_back)
+
+),
+
 carrier_sample as (
 
     select * from {{ ref('carrier_performance_hourly') }}
@@ -25,69 +33,85 @@ carrier_sample as (
 
 ),
 
-carrier_departures as (
+carrier_days as (
 
     select
         carrier_sample.carrier_code,
         carrier_sample.known_at,
+        cast({{ dbt.dateadd('day', '-days_back.days_back', 'carrier_sample.known_at') }} as date)
+            as fact_date
+    from carrier_sample
+    cross join days_back
+    where days_back.days_back <= 7
+
+),
+
+carrier_departures as (
+
+    select
+        carrier_days.carrier_code,
+        carrier_days.known_at,
         count(departures.flight_id) as departure_count,
         avg(departures.departure_delay_minutes) as mean_departure_delay_minutes
-    from carrier_sample
+    from carrier_days
     left join departures
         on
-            carrier_sample.carrier_code = departures.carrier_code
-            and carrier_sample.known_at - interval 24 hour < departures.known_at
-            and carrier_sample.known_at >= departures.known_at
-    group by carrier_sample.carrier_code, carrier_sample.known_at
+            carrier_days.carrier_code = departures.carrier_code
+            and carrier_days.fact_date = cast(departures.known_at as date)
+            and carrier_days.known_at - interval 24 hour < departures.known_at
+            and carrier_days.known_at >= departures.known_at
+    group by carrier_days.carrier_code, carrier_days.known_at
 
 ),
 
 carrier_cancellations as (
 
     select
-        carrier_sample.carrier_code,
-        carrier_sample.known_at,
+        carrier_days.carrier_code,
+        carrier_days.known_at,
         count(cancellations.flight_id) as cancellation_count
-    from carrier_sample
+    from carrier_days
     left join cancellations
         on
-            carrier_sample.carrier_code = cancellations.carrier_code
-            and carrier_sample.known_at - interval 24 hour < cancellations.known_at
-            and carrier_sample.known_at >= cancellations.known_at
-    group by carrier_sample.carrier_code, carrier_sample.known_at
+            carrier_days.carrier_code = cancellations.carrier_code
+            and carrier_days.fact_date = cast(cancellations.known_at as date)
+            and carrier_days.known_at - interval 24 hour < cancellations.known_at
+            and carrier_days.known_at >= cancellations.known_at
+    group by carrier_days.carrier_code, carrier_days.known_at
 
 ),
 
 carrier_arrivals as (
 
     select
-        carrier_sample.carrier_code,
-        carrier_sample.known_at,
+        carrier_days.carrier_code,
+        carrier_days.known_at,
         count(
             case
-                when arrivals.known_at > carrier_sample.known_at - interval 24 hour then 1
+                when arrivals.known_at > carrier_days.known_at - interval 24 hour then 1
             end
         ) as arrival_count,
         avg(
             case
-                when arrivals.known_at > carrier_sample.known_at - interval 24 hour
+                when arrivals.known_at > carrier_days.known_at - interval 24 hour
                     then arrivals.arrival_delay_minutes
             end
         ) as mean_arrival_delay_minutes,
         avg(
             case
-                when arrivals.known_at > carrier_sample.known_at - interval 24 hour
+                when arrivals.known_at > carrier_days.known_at - interval 24 hour
                     then cast(arrivals.is_late_arrival as integer)
             end
         ) as late_arrival_share_24h,
         avg(cast(arrivals.is_late_arrival as integer)) as late_arrival_share_7d
-    from carrier_sample
+    from carrier_days
     left join arrivals
         on
-            carrier_sample.carrier_code = arrivals.carrier_code
-            and carrier_sample.known_at - interval 168 hour < arrivals.known_at
-            and carrier_sample.known_at >= arrivals.known_at
-    group by carrier_sample.carrier_code, carrier_sample.known_at
+            carrier_days.carrier_code = arrivals.carrier_code
+            and carrier_days.fact_date = cast(arrivals.known_at as date)
+            and carrier_days.known_at - interval 168 hour < arrivals.known_at
+            and carrier_days.known_at >= arrivals.known_at
+    group by carrier_days.carrier_code, carrier_days.known_at
 
 ),
 
@@ -141,30 +165,44 @@ airport_sample as (
 
 ),
 
-airport_departures as (
+airport_days as (
 
     select
         airport_sample.origin_airport_code,
         airport_sample.known_at,
+        cast({{ dbt.dateadd('day', '-days_back.days_back', 'airport_sample.known_at') }} as date)
+            as fact_date
+    from airport_sample
+    cross join days_back
+    where days_back.days_back <= 1
+
+),
+
+airport_departures as (
+
+    select
+        airport_days.origin_airport_code,
+        airport_days.known_at,
         count(
             case
-                when departures.known_at > airport_sample.known_at - interval 3 hour then 1
+                when departures.known_at > airport_days.known_at - interval 3 hour then 1
             end
         ) as departure_count_3h,
         avg(
             case
-                when departures.known_at > airport_sample.known_at - interval 3 hour
+                when departures.known_at > airport_days.known_at - interval 3 hour
                     then departures.departure_delay_minutes
             end
         ) as mean_departure_delay_minutes_3h,
         avg(departures.departure_delay_minutes) as mean_departure_delay_minutes_24h
-    from airport_sample
+    from airport_days
     left join departures
         on
-            airport_sample.origin_airport_code = departures.origin_airport_code
-            and airport_sample.known_at - interval 24 hour < departures.known_at
-            and airport_sample.known_at >= departures.known_at
-    group by airport_sample.origin_airport_code, airport_sample.known_at
+            airport_days.origin_airport_code = departures.origin_airport_code
+            and airport_days.fact_date = cast(departures.known_at as date)
+            and airport_days.known_at - interval 24 hour < departures.known_at
+            and airport_days.known_at >= departures.known_at
+    group by airport_days.origin_airport_code, airport_days.known_at
 
 ),
 
@@ -199,27 +237,41 @@ route_sample as (
 
 ),
 
-route_arrivals as (
+route_days as (
 
     select
         route_sample.route_code,
         route_sample.known_at,
+        cast({{ dbt.dateadd('day', '-days_back.days_back', 'route_sample.known_at') }} as date)
+            as fact_date
+    from route_sample
+    cross join days_back
+    where days_back.days_back <= 30
+
+),
+
+route_arrivals as (
+
+    select
+        route_days.route_code,
+        route_days.known_at,
         count(arrivals.flight_id) as arrival_count_30d,
         avg(arrivals.arrival_delay_minutes) as mean_arrival_delay_minutes_30d,
         avg(cast(arrivals.is_late_arrival as integer)) as late_arrival_share_30d,
         avg(
             case
-                when arrivals.known_at > route_sample.known_at - interval 168 hour
+                when arrivals.known_at > route_days.known_at - interval 168 hour
                     then cast(arrivals.is_late_arrival as integer)
             end
         ) as late_arrival_share_7d
-    from route_sample
+    from route_days
     left join arrivals
         on
-            route_sample.route_code = arrivals.route_code
-            and route_sample.known_at - interval 720 hour < arrivals.known_at
-            and route_sample.known_at >= arrivals.known_at
-    group by route_sample.route_code, route_sample.known_at
+            route_days.route_code = arrivals.route_code
+            and route_days.fact_date = cast(arrivals.known_at as date)
+            and route_days.known_at - interval 720 hour < arrivals.known_at
+            and route_days.known_at >= arrivals.known_at
+    group by route_days.route_code, route_days.known_at
 
 ),
 
