@@ -183,15 +183,14 @@
 
 {#
   Note in martfeast_partitions the size and bytes of the files that were written, and in martfeast_measured what the
-  release says of partitions. The time of a file's last change tells later that it is the same only if another change
-  would have had another time: DuckDB sees whole seconds.
+  release says of partitions.
 #}
 {% macro note_partitions() %}
   {% set sql %}
     update martfeast_partitions
     set
         byte_count = files.byte_count,
-        modified = case when files.modified < date_trunc('second', cast(get_current_timestamp() at time zone 'UTC' as timestamp)) - interval 2 second then files.modified end,
+        modified = {{ martfeast.settled('files.modified') }},
         sha256 = files.sha256
     from martfeast_files as files
     inner join martfeast_measured as measured on files.path = measured.path
@@ -234,4 +233,16 @@
     where martfeast_measured.mart_id = noted.mart_id
   {% endset %}
   {% do run_query(sql) %}
+{% endmacro %}
+
+
+{#
+  The time of a file's last change, SQL, if another change from now on would have another time; else null. DuckDB sees
+  whole seconds, and the file system's clock may be another one.
+#}
+{% macro settled(modified) %}
+  {{ return(
+    'case when ' ~ modified ~ " < cast(get_current_timestamp() at time zone 'UTC' as timestamp) - interval 3 second then "
+    ~ modified ~ ' end'
+  ) }}
 {% endmacro %}

@@ -60,7 +60,7 @@
     update martfeast_published_partitions
     set
         is_intact = true,
-        modified_now = files.modified
+        modified_now = {{ martfeast.settled('files.modified') }}
     from martfeast_files as files
     where
         martfeast_published_partitions.path = files.path
