@@ -82,8 +82,8 @@ def seed(library: Library, edit: Edit, file: str = SHELVES) -> list[str]:
 def what_is_said(library: Library, mart: str = TITLES) -> dict[str, object]:
     """What a release says of a mart's rows, however they are published."""
     record = library.published_mart(mart)
-    keys = ("row_count", "content_hash", "columns", "first_known_at", "last_known_at")
-    keys += ("covered_row_count", "restated_row_count")
+    keys = ["row_count", "content_hash", "columns", "first_known_at", "last_known_at"]
+    keys += ["covered_row_count", "restated_row_count"]
     return {key: record[key] for key in keys}
 
 
@@ -310,7 +310,7 @@ def test_hashes_of_another_duckdb_are_not_trusted(batched):
     after = inodes(batched)
     assert before.items() <= after.items()
     record = batched.published_mart(TITLES)
-    assert record["partitions"]["hashed_by"] == f"{duckdb.sql('select version()').fetchall()[0][0]}"
+    assert record["partitions"]["hashed_by"] == f"v{duckdb.__version__}"
     assert what_is_said(batched)["content_hash"] == published_whole(batched)["content_hash"]
 
 

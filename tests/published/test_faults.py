@@ -253,7 +253,7 @@ def odd_releases(release: dict[str, Any]) -> list[dict[str, Any]]:
         **dict.fromkeys(("row_count", "covered_row_count", "restated_row_count"), number),
         **{key: ["x", [], {}] for key in ("first_known_at", "last_known_at")},
         **dict.fromkeys(("tests", "sources", "lineage", "columns", "restated_partitions"), listed),
-        **dict.fromkeys(("partitions", "baseline_partitions"), ["x", 7, [], {}, {"files": []}]),
+        **{f"{of}partitions": ["x", 7, [], {}, {"files": []}] for of in ("", "baseline_")},
     }
     *others, activity = sorted(release["marts"], key=lambda mart: mart["mart"] == ACTIVITY)
 
