@@ -30,8 +30,15 @@ _MART_KEYS = {
     "label": dict,
     "waivers": list,
     "restatement": dict,
+    "batch": dict,
 }
-_LABEL_MART_KEYS = {"timestamp": str, "label": dict, "waivers": list, "restatement": dict}
+_LABEL_MART_KEYS = {
+    "timestamp": str,
+    "label": dict,
+    "waivers": list,
+    "restatement": dict,
+    "batch": dict,
+}
 _RESTATEMENT_KEYS = {"tolerance_share": object, "expected": str}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
 _COLUMN_KEYS = {"entity": str, "feature": bool}

@@ -66,7 +66,7 @@
 {# Note in martfeast_measured how many rows of the partitions in martfeast_changed_partitions are lost or others now. #}
 {% macro count_restated_partitions(mart, columns, files, horizon) %}
   {% set mart_id = martfeast.literal(mart.unique_id) %}
-  {% set starts_at = martfeast.partition_start(mart) %}
+  {% set starts_at = martfeast.partition_start(mart, 'mart') %}
   {% set known_at = martfeast.known_moment(mart) %}
   {% set compared = martfeast.compared_columns(columns) | join(', ') %}
   {% set sql %}
@@ -81,7 +81,7 @@
             select
                 {{ starts_at }} as starts_at,
                 hash({{ compared }}) as content
-            from read_parquet([{{ files | join(', ') }}], hive_partitioning = false)
+            from read_parquet([{{ files | join(', ') }}], hive_partitioning = false) as mart
             where {{ known_at }} is not null
             {% else %}
             select
@@ -95,7 +95,7 @@
             select
                 {{ starts_at }} as starts_at,
                 hash({{ compared }}) as content
-            from {{ martfeast.rows_of(mart) }}
+            from {{ martfeast.rows_of(mart) }} as mart
             where
                 {{ known_at }} <= cast({{ martfeast.literal(horizon) if horizon else 'null' }} as timestamp)
                 and exists (

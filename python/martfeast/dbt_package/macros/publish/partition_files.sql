@@ -136,22 +136,46 @@
     where mart_id = {{ martfeast.literal(mart.unique_id) }}
     order by name
   {% endset %}
+  {% set partitions = run_query(sql).rows %}
   {% set timestamp = adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
+  {% set relation = martfeast.rows_to_write(mart) %}
   {% set pairs = [] %}
-  {% for partition in run_query(sql).rows %}
+  {% for partition in partitions %}
     {% set file = folder ~ '/' ~ path ~ '/' ~ partition['name'] ~ '.parquet' %}
     {% if partition['linked_from'] %}
       {% do pairs.append([folder ~ '/' ~ partition['linked_from'], file]) %}
     {% elif partition['starts_at'] %}
       {% set start = 'cast(' ~ martfeast.literal(partition['starts_at']) ~ ' as timestamp)' %}
       {% do martfeast.copy_mart(
-        mart, file, timestamp ~ ' >= ' ~ start ~ ' and ' ~ timestamp ~ ' < ' ~ start ~ ' + interval 1 ' ~ martfeast.partition_size(mart)
+        mart, relation, file, timestamp ~ ' >= ' ~ start ~ ' and ' ~ timestamp ~ ' < ' ~ start ~ ' + interval 1 ' ~ martfeast.partition_size(mart)
       ) %}
     {% else %}
-      {% do martfeast.copy_mart(mart, file, timestamp ~ ' is null') %}
+      {% do martfeast.copy_mart(mart, relation, file, timestamp ~ ' is null') %}
     {% endif %}
   {% endfor %}
   {% if pairs %}{% do martfeast.link_files(pairs) %}{% endif %}
+{% endmacro %}
+
+
+{# The relation to write partitions of a mart from: a view would be computed for each, so its rows are kept meanwhile. #}
+{% macro rows_to_write(mart) %}
+  {% if mart.config.materialized in ['table', 'incremental'] %}{{ return(mart.relation_name) }}{% endif %}
+  {% set sql %}
+    create or replace temp table martfeast_rows_to_write as
+    select {{ martfeast.published_columns(mart) | join(', ') }}
+    from {{ mart.relation_name }} as mart
+    where
+        exists (
+            select martfeast_partitions.name
+            from martfeast_partitions
+            where
+                martfeast_partitions.mart_id = {{ martfeast.literal(mart.unique_id) }}
+                and martfeast_partitions.linked_from is null
+                and martfeast_partitions.starts_at is not distinct from {{ martfeast.partition_start(mart, 'mart') }}
+        )
+  {% endset %}
+  {% do run_query(sql) %}
+  {{ return('martfeast_rows_to_write') }}
 {% endmacro %}
 
 

@@ -1,24 +1,27 @@
 {#
-  Whether a mart is published in partitions, and of which length: 'day' or 'month', as its meta.feast.batch.size has
-  it; batches of an hour make partitions of a day. None of a mart that is published whole: it declares no batch, its
-  contract does not vouch for the type of its timestamp, or another engine exports it.
+  Whether a mart is published in partitions, and of which length: 'day' or 'month', by its meta.feast.batch.size;
+  batches of an hour make partitions of a day, and those of a year, of a month. None of a mart that is published
+  whole: it declares no batch, its contract does not vouch for the type of its timestamp, or another engine exports it.
 #}
 {% macro partition_size(mart) %}
   {% set feast = martfeast.feast_meta(mart) %}
   {% set batch = feast.get('batch') if feast is mapping else none %}
-  {% set size = {'hour': 'day', 'day': 'day', 'month': 'month'}.get(batch.get('size') | string) if batch is mapping else none %}
-  {% set is_possible = (
-    size and mart.config.contract.enforced and not martfeast.other_engine()
-    and feast.get('timestamp') in martfeast.moment_columns(mart)
-  ) %}
-  {{ return(size if is_possible else none) }}
+  {% if batch is not mapping or not mart.config.contract.enforced or martfeast.other_engine() %}{{ return(none) }}{% endif %}
+  {% if feast.get('timestamp') not in martfeast.moment_columns(mart) %}{{ return(none) }}{% endif %}
+  {% set of_dbt = mart.config.get('batch_size') if mart.config.get('incremental_strategy') == 'microbatch' else none %}
+  {% set size = (batch.get('size') or of_dbt or 'day') | string | lower %}
+  {{ return({'hour': 'day', 'day': 'day', 'month': 'month', 'year': 'month'}.get(size)) }}
 {% endmacro %}
 
 
-{# When the partition of a row begins, UTC; SQL. Null where the row has no timestamp. #}
-{% macro partition_start(mart) %}
+{#
+  When the partition of a row begins, UTC; SQL. Null where the row has no timestamp. rows: what the statement calls the
+  mart's rows, whose columns may have any name.
+#}
+{% macro partition_start(mart, rows) %}
   {{ return(
-    "date_trunc('" ~ martfeast.partition_size(mart) ~ "', " ~ adapter.quote(martfeast.feast_meta(mart)['timestamp']) ~ ")"
+    "date_trunc('" ~ martfeast.partition_size(mart) ~ "', " ~ rows ~ '.'
+    ~ adapter.quote(martfeast.feast_meta(mart)['timestamp']) ~ ')'
   ) }}
 {% endmacro %}
 
@@ -115,12 +118,12 @@
     insert into martfeast_partitions
     with mart_rows as (
         select
-            {{ martfeast.partition_start(mart) }} as starts_at,
+            {{ martfeast.partition_start(mart, 'mart') }} as starts_at,
             {{ timestamp }} as known_at,
             {{ martfeast.known_moment(mart) }} as covered_at,
             hash({{ hashed }}) as one_lane,
             hash('other lane', {{ hashed }}) as other_lane
-        from {{ martfeast.rows_of(mart) }}
+        from {{ martfeast.rows_of(mart) }} as mart
     )
 
     select
@@ -166,7 +169,7 @@
         upper_sum = summed.upper_sum
     from (
         with unknown as (
-            select starts_at from martfeast_partitions
+            select starts_at as martfeast_starts_at from martfeast_partitions
             where
                 mart_id = {{ mart_id }}
                 and lower_sum is null
@@ -174,10 +177,10 @@
 
         mart_rows as (
             select
-                unknown.starts_at,
+                unknown.martfeast_starts_at as starts_at,
                 cast(row({{ martfeast.published_columns(mart) | join(', ') }}) as varchar) as line
-            from {{ martfeast.rows_of(mart) }} as present
-            inner join unknown on {{ martfeast.partition_start(mart) }} is not distinct from unknown.starts_at
+            from {{ martfeast.rows_of(mart) }} as mart
+            inner join unknown on {{ martfeast.partition_start(mart, 'mart') }} is not distinct from unknown.martfeast_starts_at
         )
 
         select

@@ -186,7 +186,7 @@
       {% if copy['is_partitioned'] %}
         {% do martfeast.write_partitions(mart, folder, copy['path']) %}
       {% else %}
-        {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path'], 'true') %}
+        {% do martfeast.copy_mart(mart, mart.relation_name, folder ~ '/' ~ copy['path'], 'true') %}
       {% endif %}
     {% endfor %}
     {% do martfeast.note_written(folder) %}
@@ -207,9 +207,9 @@
 
 {#
   Write a version: the mart's columns in the order of its contract, then `published_at`, when this run began
-  (UTC). Rows are ordered by the mart's timestamp and entity columns. condition: SQL, which rows.
+  (UTC). Rows are ordered by the mart's timestamp and entity columns. relation: what has them. condition: SQL, which.
 #}
-{% macro copy_mart(mart, path, condition) %}
+{% macro copy_mart(mart, relation, path, condition) %}
   {% set order = [] %}
   {% for name in martfeast.sort_names(mart) %}{% do order.append(adapter.quote(name)) %}{% endfor %}
   {% set sql %}
@@ -217,7 +217,7 @@
         select
             {{ martfeast.published_columns(mart) | join(',\n            ') }},
             {{ martfeast.literal(run_started_at) }} as published_at
-        from {{ mart.relation_name }}
+        from {{ relation }}
         where {{ condition }}
         order by {{ (order or ['all']) | join(', ') }}
     ) to {{ martfeast.literal(path) }} (format parquet, compression zstd, use_tmp_file true)
