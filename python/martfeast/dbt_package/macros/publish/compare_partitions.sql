@@ -67,8 +67,8 @@
 {% macro count_restated_partitions(mart, columns, files, horizon) %}
   {% set mart_id = martfeast.literal(mart.unique_id) %}
   {% set starts_at = martfeast.partition_start(mart, 'mart') %}
-  {% set known_at = martfeast.known_moment(mart) %}
-  {% set compared = martfeast.compared_columns(columns) | join(', ') %}
+  {% set known_at = martfeast.known_moment(mart, 'mart') %}
+  {% set compared = martfeast.compared_columns(columns, 'mart.') | join(', ') %}
   {% set sql %}
     update martfeast_measured
     set
@@ -165,7 +165,18 @@
                     and published.is_baseline
             ) as covered_row_count,
             coalesce(greatest(sum(lost_row_count), sum(appeared_row_count)), 0) as restated_row_count,
-            coalesce(to_json(list({'name': name, 'row_count': row_count} order by name) filter (where row_count > 0)), '[]') as restated_partitions
+            coalesce(
+                to_json(
+                    list(
+                        {
+                            'name': name,
+                            'row_count': row_count
+                        }
+                        order by name
+                    ) filter (where row_count > 0)
+                ),
+                '[]'
+            ) as restated_partitions
         from restated
     ) as counts
     where martfeast_measured.mart_id = {{ mart_id }}

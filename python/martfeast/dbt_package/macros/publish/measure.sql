@@ -186,7 +186,7 @@
               and now_there.column_type = before.column_type
     {% endset %}
     {% set columns = run_query(sql).rows %}
-    {% set compared = martfeast.compared_columns(columns) %}
+    {% set compared = martfeast.compared_columns(columns, '') %}
     {% set names = [] %}
     {% for column in columns %}{% do names.append(adapter.quote(column['column_name'])) %}{% endfor %}
     {% set sql %}
@@ -245,11 +245,14 @@
 {% endmacro %}
 
 
-{# Columns as SQL for comparing rows; of doubles seven digits. columns: rows with column_name and column_type. #}
-{% macro compared_columns(columns) %}
+{#
+  Columns as SQL for comparing rows; of doubles seven digits. columns: rows with column_name and column_type. of: what
+  stands before each name.
+#}
+{% macro compared_columns(columns, of) %}
   {% set compared = [] %}
   {% for column in columns %}
-    {% set quoted = adapter.quote(column['column_name']) %}
+    {% set quoted = of ~ adapter.quote(column['column_name']) %}
     {% do compared.append("format('{:.6e}', " ~ quoted ~ ")" if column['column_type'] in ['DOUBLE', 'FLOAT'] else quoted) %}
   {% endfor %}
   {{ return(compared) }}
@@ -294,7 +297,19 @@
   {% set feast = martfeast.feast_meta(mart) %}
   {% set known_at = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) or 'null' %}
   {% set sql %}
-    insert into martfeast_measured by name
+    insert into martfeast_measured (
+        mart_id,
+        version,
+        path,
+        is_copied,
+        row_count,
+        content_hash,
+        columns,
+        first_known_at,
+        last_known_at,
+        covered_row_count,
+        restated_row_count
+    )
     with mart_rows as (
         select
             cast(row({{ columns }}) as varchar) as line,
@@ -316,7 +331,9 @@
                 sum(cast(md5_number_upper(line) as hugeint))
             )
         ) as content_hash,
-        ({{ martfeast.column_types(mart) }}) as columns,
+        (
+            {{ martfeast.column_types(mart) | trim }}
+        ) as columns,
         min(known_at) as first_known_at,
         max(known_at) as last_known_at,
         0 as covered_row_count,

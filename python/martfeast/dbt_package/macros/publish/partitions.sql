@@ -26,9 +26,10 @@
 {% endmacro %}
 
 
-{# When what is in a row became known, as a timestamp; SQL. #}
-{% macro known_moment(mart) %}
-  {{ return('try_cast(' ~ (martfeast.knowledge_column(mart) or 'null') ~ ' as timestamp)') }}
+{# When what is in a row became known, as a timestamp; SQL. rows: as in partition_start. #}
+{% macro known_moment(mart, rows) %}
+  {% set column = martfeast.knowledge_column(mart) %}
+  {{ return('try_cast(' ~ (rows ~ '.' ~ column if column else 'null') ~ ' as timestamp)') }}
 {% endmacro %}
 
 
@@ -46,7 +47,10 @@
 {# The columns that are published of a mart, each with its type as DuckDB has it. #}
 {% macro described_columns(mart) %}
   {% set sql %}
-    describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ martfeast.rows_of(mart) }}
+    select
+        column_name,
+        column_type
+    from (describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ martfeast.rows_of(mart) }})  -- noqa: PRS
   {% endset %}
   {{ return(run_query(sql).rows) }}
 {% endmacro %}
@@ -54,16 +58,16 @@
 
 {#
   Columns, as DuckDB's hash takes them so that rows with other text have another hash: it takes 0.0 for -0.0, and a
-  month for thirty days. What is not known to be hashed exactly is hashed as text.
+  month for thirty days. What is not known to be hashed exactly is hashed as text. rows: as in partition_start.
 #}
-{% macro hashed_columns(columns) %}
+{% macro hashed_columns(columns, rows) %}
   {% set exact = [
     'BOOLEAN', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT',
     'VARCHAR', 'DATE', 'TIMESTAMP', 'UUID'
   ] %}
   {% set hashed = [] %}
   {% for column in columns %}
-    {% set name = adapter.quote(column['column_name']) %}
+    {% set name = rows ~ '.' ~ adapter.quote(column['column_name']) %}
     {% if column['column_type'] in ['DOUBLE', 'FLOAT'] %}
       {% do hashed.extend([name, 'signbit(' ~ name ~ ')']) %}
     {% elif column['column_type'] in exact or column['column_type'].startswith('DECIMAL') %}
@@ -112,15 +116,17 @@
   {% set columns = martfeast.described_columns(mart) %}
   {% set layout = martfeast.partition_layout(mart, columns) %}
   {% set mart_id = martfeast.literal(mart.unique_id) %}
-  {% set hashed = martfeast.hashed_columns(columns) | join(', ') %}
-  {% set timestamp = adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
+  {% set hashed = martfeast.hashed_columns(columns, 'mart') | join(', ') %}
+  {% set timestamp = 'mart.' ~ adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
+  {% set names = [] %}
+  {% for name in martfeast.published_columns(mart) %}{% do names.append('mart.' ~ name) %}{% endfor %}
   {% set sql %}
     insert into martfeast_partitions
     with mart_rows as (
         select
             {{ martfeast.partition_start(mart, 'mart') }} as starts_at,
             {{ timestamp }} as known_at,
-            {{ martfeast.known_moment(mart) }} as covered_at,
+            {{ martfeast.known_moment(mart, 'mart') }} as covered_at,
             hash({{ hashed }}) as one_lane,
             hash('other lane', {{ hashed }}) as other_lane
         from {{ martfeast.rows_of(mart) }} as mart
@@ -178,7 +184,7 @@
         mart_rows as (
             select
                 unknown.martfeast_starts_at as starts_at,
-                cast(row({{ martfeast.published_columns(mart) | join(', ') }}) as varchar) as line
+                cast(row({{ names | join(', ') }}) as varchar) as line
             from {{ martfeast.rows_of(mart) }} as mart
             inner join unknown on {{ martfeast.partition_start(mart, 'mart') }} is not distinct from unknown.martfeast_starts_at
         )
@@ -212,7 +218,19 @@
         and martfeast_partitions.lower_sum = published.lower_sum
         and martfeast_partitions.upper_sum = published.upper_sum;
 
-    insert into martfeast_measured by name
+    insert into martfeast_measured (
+        mart_id,
+        version,
+        path,
+        is_copied,
+        row_count,
+        content_hash,
+        columns,
+        first_known_at,
+        last_known_at,
+        covered_row_count,
+        restated_row_count
+    )
     select
         mart_id,
         {{ martfeast.literal(martfeast.version_name()) }} as version,
@@ -220,7 +238,9 @@
         true as is_copied,
         sum(row_count) as row_count,
         md5(concat_ws('-', sum(row_count), sum(lower_sum), sum(upper_sum))) as content_hash,
-        ({{ martfeast.column_types(mart) }}) as columns,
+        (
+            {{ martfeast.column_types(mart) | trim }}
+        ) as columns,
         min(first_known_at) as first_known_at,
         max(last_known_at) as last_known_at,
         0 as covered_row_count,

@@ -124,7 +124,7 @@
     update martfeast_files
     set sha256 = known.sha256
     from (
-        {{ known | trim | indent(8) }}
+        {{ known | trim | indent(4) }}
     ) as known
     where
         martfeast_files.path = known.path
