@@ -6,6 +6,7 @@ What did not change is linked and not written again, whatever else is true of th
 import hashlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -374,6 +375,30 @@ def test_days_are_of_utc_and_rows_without_a_moment_have_a_file_of_their_own(batc
     before = inodes(batched)
     seed(batched, lambda text: text + LATER_ROW)
     assert before.items() <= inodes(batched).items()
+
+
+def test_a_view_and_a_timestamp_of_any_name(batched):
+    """A view is computed once for all its days; names of the package's own tables are free."""
+    head, tail = (batched.path / YAML).read_text().split(f"  - name: {TITLES}\n")
+    titles, labels = tail.split(f"  - name: {LABELS}\n")
+    titles = titles.replace("known_at", "starts_at")
+    (batched.path / YAML).write_text(
+        f"{head}  - name: {TITLES}\n{titles}  - name: {LABELS}\n{labels}"
+    )
+    model = f"models/marts/{TITLES}.sql"
+    batched.replace_in(model, "    known_at,", "    known_at as starts_at,")
+    view = "{{ config(materialized='view') }}\n"
+    (batched.path / model).write_text(view + (batched.path / model).read_text())
+    shutil.rmtree(batched.published)
+    batched.said("build")
+    before = inodes(batched)
+    assert seed(batched, lambda text: text.replace("1,1.5,", "2,1.5,") + LATER_ROW)[-1] == (
+        "restated: title_availability: 1 of 4 rows that were published before, in 2026-03-02 (1)"
+    )
+    after = inodes(batched)
+    assert {name for name in before if after[name] == before[name]} == {"2026-03-01", "2026-03-03"}
+    assert what_is_said(batched)["content_hash"] == published_whole(batched)["content_hash"]
+    assert [row["copies_free"] for row in without_moment(batched, TITLES)] == [4, 7, 2, 0, 2]
 
 
 def test_feast_reads_a_folder_of_days_as_it_reads_one_file(batched, library, tmp_path):
