@@ -189,7 +189,7 @@
         {% do martfeast.copy_mart(mart, mart.relation_name, folder ~ '/' ~ copy['path'], 'true') %}
       {% endif %}
     {% endfor %}
-    {% do martfeast.note_written(folder) %}
+    {% do martfeast.note_written(folder, copies | selectattr('is_partitioned') | list | length > 0) %}
   {% endif %}
 {% endmacro %}
 

@@ -117,22 +117,7 @@
             or ends_with(parse_dirpath(files.file), '/' || paths.path)
   {% endset %}
   {% do run_query(sql) %}
-  {% set files = martfeast.files_of_bytes(0, 0) %}
-  {% do martfeast.fill_in_files([files], 'byte_count', 'size') %}
-  {% do martfeast.fill_in_files([files], 'modified', "cast(last_modified at time zone 'UTC' as timestamp)") %}
-  {% set sql %}
-    update martfeast_files
-    set sha256 = known.sha256
-    from (
-        {{ known | trim | indent(4) }}
-    ) as known
-    where
-        martfeast_files.path = known.path
-        and parse_filename(martfeast_files.file, true) = known.name
-        and martfeast_files.byte_count = known.byte_count
-        and martfeast_files.modified = coalesce(known.modified, martfeast_files.modified)
-  {% endset %}
-  {% do run_query(sql) %}
+  {% do martfeast.fill_in_states(martfeast.files_of_bytes(0, 0), known) %}
   {% set groups = [martfeast.files_of_bytes(0, 67108864)] %}
   {% for file in martfeast.files_of_bytes(67108865, 1073741824) %}{% do groups.append([file]) %}{% endfor %}
   {% do martfeast.fill_in_files(groups, 'sha256', 'sha256(content)') %}
@@ -162,6 +147,41 @@
     from versions
   {% endset %}
   {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# Fill in size and time of change of files in martfeast_files, and the SHA-256 of those whose bytes are known. #}
+{% macro fill_in_states(files, known) %}
+  {% if files %}
+    {% set literals = [] %}
+    {% for file in files %}{% do literals.append(martfeast.glob_literal(file, '')) %}{% endfor %}
+    {% set sql %}
+      update martfeast_files
+      set
+          byte_count = found.size,
+          modified = cast(found.last_modified at time zone 'UTC' as timestamp)
+      from (
+          select
+              filename,
+              size,
+              last_modified
+          from read_blob([{{ literals | join(', ') }}])
+      ) as found
+      where martfeast_files.file = found.filename;
+
+      update martfeast_files
+      set sha256 = known.sha256
+      from (
+          {{ known | trim | indent(6) }}
+      ) as known
+      where
+          martfeast_files.path = known.path
+          and parse_filename(martfeast_files.file, true) = known.name
+          and martfeast_files.byte_count = known.byte_count
+          and martfeast_files.modified = coalesce(known.modified, martfeast_files.modified)
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endif %}
 {% endmacro %}
 
 
@@ -202,8 +222,11 @@
 {% endmacro %}
 
 
-{# Note in martfeast_measured the size and bytes of the files that were written for it. #}
-{% macro note_written(folder) %}
+{#
+  Note in martfeast_measured the size and bytes of the files that were written for it. is_partitioned: whether some are
+  of partitions.
+#}
+{% macro note_written(folder, is_partitioned) %}
   {% set written %}
     select path from martfeast_measured
     where is_copied
@@ -220,7 +243,7 @@
     where martfeast_partitions.linked_from is not null
   {% endset %}
   {% do martfeast.look_at_files(folder, written, linked) %}
-  {% do martfeast.note_partitions() %}
+  {% if is_partitioned %}{% do martfeast.note_partitions() %}{% endif %}
   {% set sql %}
     update martfeast_measured
     set
