@@ -314,6 +314,14 @@ def test_hashes_of_another_duckdb_are_not_trusted(batched):
     assert record["partitions"]["hashed_by"] == f"v{duckdb.__version__}"
     assert what_is_said(batched)["content_hash"] == published_whole(batched)["content_hash"]
 
+    def wrong_and_of_another(partitions):
+        partitions["hashed_by"] = "v0.1.0"
+        partitions["files"][0]["lower_sum"] = "1"
+
+    edit_release(batched, wrong_and_of_another)
+    seed(batched, lambda text: text.replace(LATER_ROW, ""))
+    assert what_is_said(batched)["content_hash"] == expected
+
 
 def test_of_what_did_not_change_the_full_hash_is_not_computed(batched):
     """It is taken from the release: wrong sums there, which nobody writes, would stay."""

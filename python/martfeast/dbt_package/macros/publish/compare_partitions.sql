@@ -49,22 +49,25 @@
   {% endset %}
   {% do run_query(sql) %}
   {% set sql %}
-    select file from martfeast_changed_partitions
-    where
-        file is not null
-        and is_intact
+    select
+        file,
+        cast(starts_at as varchar) as starts_at
+    from martfeast_changed_partitions
+    where is_intact
   {% endset %}
   {% set files = [] %}
-  {% for file in run_query(sql).columns[0].values() %}
-    {% do files.append(martfeast.glob_literal(folder ~ '/' ~ file, '')) %}
+  {% set starts = [] %}
+  {% for changed in run_query(sql).rows %}
+    {% do starts.append(changed['starts_at']) %}
+    {% if changed['file'] %}{% do files.append(martfeast.glob_literal(folder ~ '/' ~ changed['file'], '')) %}{% endif %}
   {% endfor %}
-  {% do martfeast.count_restated_partitions(mart, columns, files, before['horizon']) %}
+  {% do martfeast.count_restated_partitions(mart, columns, files, starts, before['horizon']) %}
   {{ return(true) }}
 {% endmacro %}
 
 
 {# Note in martfeast_measured how many rows of the partitions in martfeast_changed_partitions are lost or others now. #}
-{% macro count_restated_partitions(mart, columns, files, horizon) %}
+{% macro count_restated_partitions(mart, columns, files, starts, horizon) %}
   {% set mart_id = martfeast.literal(mart.unique_id) %}
   {% set starts_at = martfeast.partition_start(mart, 'mart') %}
   {% set known_at = martfeast.known_moment(mart, 'mart') %}
@@ -98,13 +101,7 @@
             from {{ martfeast.rows_of(mart) }} as mart
             where
                 {{ known_at }} <= cast({{ martfeast.literal(horizon) if horizon else 'null' }} as timestamp)
-                and exists (
-                    select changed.name
-                    from martfeast_changed_partitions as changed
-                    where
-                        changed.is_intact
-                        and changed.starts_at is not distinct from {{ starts_at }}
-                )
+                and ({{ martfeast.is_in_partitions(mart, 'mart', starts) }})
         ),
 
         lost as (

@@ -138,7 +138,7 @@
   {% endset %}
   {% set partitions = run_query(sql).rows %}
   {% set timestamp = adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
-  {% set relation = martfeast.rows_to_write(mart) %}
+  {% set relation = martfeast.rows_to_write(mart, partitions) %}
   {% set pairs = [] %}
   {% for partition in partitions %}
     {% set file = folder ~ '/' ~ path ~ '/' ~ partition['name'] ~ '.parquet' %}
@@ -158,21 +158,15 @@
 
 
 {# The relation to write partitions of a mart from: a view would be computed for each, so its rows are kept meanwhile. #}
-{% macro rows_to_write(mart) %}
+{% macro rows_to_write(mart, partitions) %}
   {% if mart.config.materialized in ['table', 'incremental'] %}{{ return(mart.relation_name) }}{% endif %}
+  {% set starts = [] %}
+  {% for partition in partitions if not partition['linked_from'] %}{% do starts.append(partition['starts_at']) %}{% endfor %}
   {% set sql %}
     create or replace temp table martfeast_rows_to_write as
     select {{ martfeast.published_columns(mart) | join(', ') }}
     from {{ mart.relation_name }} as mart
-    where
-        exists (
-            select martfeast_partitions.name
-            from martfeast_partitions
-            where
-                martfeast_partitions.mart_id = {{ martfeast.literal(mart.unique_id) }}
-                and martfeast_partitions.linked_from is null
-                and martfeast_partitions.starts_at is not distinct from {{ martfeast.partition_start(mart, 'mart') }}
-        )
+    where {{ martfeast.is_in_partitions(mart, 'mart', starts) }}
   {% endset %}
   {% do run_query(sql) %}
   {{ return('martfeast_rows_to_write') }}

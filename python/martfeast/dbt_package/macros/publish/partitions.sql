@@ -118,8 +118,6 @@
   {% set mart_id = martfeast.literal(mart.unique_id) %}
   {% set hashed = martfeast.hashed_columns(columns, 'mart') | join(', ') %}
   {% set timestamp = 'mart.' ~ adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
-  {% set names = [] %}
-  {% for name in martfeast.published_columns(mart) %}{% do names.append('mart.' ~ name) %}{% endfor %}
   {% set sql %}
     insert into martfeast_partitions
     with mart_rows as (
@@ -167,39 +165,11 @@
         and martfeast_partitions.layout = published.layout
         and martfeast_partitions.name = published.name
         and martfeast_partitions.row_count = published.row_count
-        and martfeast_partitions.fingerprint = published.fingerprint;
-
-    update martfeast_partitions
-    set
-        lower_sum = summed.lower_sum,
-        upper_sum = summed.upper_sum
-    from (
-        with unknown as (
-            select starts_at as martfeast_starts_at from martfeast_partitions
-            where
-                mart_id = {{ mart_id }}
-                and lower_sum is null
-        ),
-
-        mart_rows as (
-            select
-                unknown.martfeast_starts_at as starts_at,
-                cast(row({{ names | join(', ') }}) as varchar) as line
-            from {{ martfeast.rows_of(mart) }} as mart
-            inner join unknown on {{ martfeast.partition_start(mart, 'mart') }} is not distinct from unknown.martfeast_starts_at
-        )
-
-        select
-            starts_at,
-            sum(cast(md5_number_lower(line) as hugeint)) as lower_sum,
-            sum(cast(md5_number_upper(line) as hugeint)) as upper_sum
-        from mart_rows
-        group by starts_at
-    ) as summed
-    where
-        martfeast_partitions.mart_id = {{ mart_id }}
-        and martfeast_partitions.starts_at is not distinct from summed.starts_at;
-
+        and martfeast_partitions.fingerprint = published.fingerprint
+  {% endset %}
+  {% do run_query(sql) %}
+  {% do martfeast.sum_partitions(mart) %}
+  {% set sql %}
     update martfeast_partitions
     set
         linked_from = published.path || '/' || published.name || '.parquet',
@@ -250,4 +220,69 @@
     group by mart_id
   {% endset %}
   {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# Note in martfeast_partitions the sums of the content hash of a mart's partitions that have none yet. #}
+{% macro sum_partitions(mart) %}
+  {% set sql %}
+    select cast(starts_at as varchar) as starts_at from martfeast_partitions
+    where
+        mart_id = {{ martfeast.literal(mart.unique_id) }}
+        and lower_sum is null
+    order by starts_at
+  {% endset %}
+  {% set unknown = run_query(sql).columns[0].values() | list %}
+  {% if unknown %}
+    {% set names = [] %}
+    {% for name in martfeast.published_columns(mart) %}{% do names.append('mart.' ~ name) %}{% endfor %}
+    {% set sql %}
+      update martfeast_partitions
+      set
+          lower_sum = summed.lower_sum,
+          upper_sum = summed.upper_sum
+      from (
+          with mart_rows as (
+              select
+                  {{ martfeast.partition_start(mart, 'mart') }} as starts_at,
+                  cast(row({{ names | join(', ') }}) as varchar) as line
+              from {{ martfeast.rows_of(mart) }} as mart
+              where {{ martfeast.is_in_partitions(mart, 'mart', unknown) }}
+          )
+
+          select
+              starts_at,
+              sum(cast(md5_number_lower(line) as hugeint)) as lower_sum,
+              sum(cast(md5_number_upper(line) as hugeint)) as upper_sum
+          from mart_rows
+          group by starts_at
+      ) as summed
+      where
+          martfeast_partitions.mart_id = {{ martfeast.literal(mart.unique_id) }}
+          and martfeast_partitions.starts_at is not distinct from summed.starts_at
+    {% endset %}
+    {% do run_query(sql) %}
+  {% endif %}
+{% endmacro %}
+
+
+{#
+  Whether a row is in one of some partitions; SQL that DuckDB asks before it computes anything else of a row. rows: as in
+  partition_start. starts: when they begin, as text; none for rows without a timestamp.
+#}
+{% macro is_in_partitions(mart, rows, starts) %}
+  {% set timestamp = rows ~ '.' ~ adapter.quote(martfeast.feast_meta(mart)['timestamp']) %}
+  {% set moments = [] %}
+  {% for start in starts | reject('none') | map('string') | sort %}
+    {% do moments.append('cast(' ~ martfeast.literal(start) ~ ' as timestamp)') %}
+  {% endfor %}
+  {% set conditions = [] %}
+  {% if moments %}
+    {% do conditions.append(
+      '(' ~ timestamp ~ ' between ' ~ moments[0] ~ ' and ' ~ moments[-1] ~ ' + interval 1 ' ~ martfeast.partition_size(mart)
+      ~ ' and ' ~ martfeast.partition_start(mart, rows) ~ ' in (' ~ moments | join(', ') ~ '))'
+    ) %}
+  {% endif %}
+  {% if moments | length < starts | length %}{% do conditions.append(timestamp ~ ' is null') %}{% endif %}
+  {{ return(conditions | join(' or ') or 'false') }}
 {% endmacro %}
