@@ -86,7 +86,7 @@ def write_project(folder: Path, rows: int, batch: str, plugins: str) -> None:
 def hook_seconds(project: Path) -> float:
     """Return how long the hooks took at the end of the last run of dbt."""
     results = json.loads((project / "target/run_results.json").read_text())["results"]
-    return sum(one["execution_time"] for one in results if "on-run-end" in one["unique_id"])
+    return float(sum(one["execution_time"] for one in results if "on-run-end" in one["unique_id"]))
 
 
 def written_bytes(version: Path) -> int:
