@@ -26,6 +26,10 @@ from martfeast.replay.jinja import (
     taken_whole,
 )
 
+# What it reads of a build tells one run of an incremental model from another. A replay builds a
+# model whole, where it gives nothing, and the SQL of incremental models is never compared.
+INCREMENT = "macro.martfeast.increment"
+
 
 @dataclass(frozen=True)
 class Validity:
@@ -332,7 +336,7 @@ def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
     direct = _direct_macros(graph, node.unique_id)
     ephemeral = [graph.models[name].code.raw for name in graph.ephemeral_in(node.unique_id)]
     macros = _macros_reached(graph, direct, [node.code.raw, *ephemeral])
-    called = [*ephemeral, *(graph.macros[name].macro_sql for name in macros)]
+    called = [*ephemeral, *(graph.macros[name].macro_sql for name in macros if name != INCREMENT)]
     found = jinja_reads(node.code.raw, called)
     whole = frozenset[str]().union(*map(taken_whole, [node.code.raw, *called]))
     found += [JinjaRead(UNREAD, name, 1) for name in sorted(graph.packages & whole)[:1]]

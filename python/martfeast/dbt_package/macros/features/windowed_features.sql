@@ -24,9 +24,11 @@
   {%- set declared = martfeast.declared_aggregations(aggregations, windows, offsets, step) -%}
   {%- set partials = martfeast.window_partials(declared, known_at) -%}
   {%- set increment = martfeast.increment() -%}
-  {%- set features, spans = [], {} -%}
+  {#- Names are gathered in loops: a replay cannot tell what Jinja's map takes. -#}
+  {%- set features, names, spans, partial_names = [], [], {}, [] -%}
   {%- for aggregation in declared -%}
     {%- for span in aggregation.spans -%}
+      {%- do names.append(aggregation.name ~ '_' ~ span.name) -%}
       {%- do features.append({
         'name': aggregation.name ~ '_' ~ span.name,
         'sql': martfeast.window_result(aggregation, partials, span, known_at),
@@ -35,8 +37,10 @@
       {%- do used.extend(martfeast.partials_of(aggregation, known_at).values() | reject('in', used)) -%}
     {%- endfor -%}
   {%- endfor -%}
-  {%- set partial_names = partials.values() | map(attribute='name') | list -%}
-  {%- do martfeast.refuse_window_names(features | map(attribute='name') | list, entity, known_at, facts, spine) -%}
+  {%- for partial in partials.values() -%}
+    {%- do partial_names.append(partial.name) -%}
+  {%- endfor -%}
+  {%- do martfeast.refuse_window_names(names, entity, known_at, facts, spine) -%}
   {%- do martfeast.refuse_window_names(partial_names, entity, known_at, facts, spine) -%}
   {%- if spine is not none and not spine_moment -%}
     {%- do martfeast.refuse_window('spine has no spine_moment', 'Name its column with the moments') -%}
@@ -97,8 +101,10 @@ where is_row
 {# How many steps the longest window reaches back, its offset included. #}
 {% macro longest_reach(declared) %}
   {% set reaches = [] %}
-  {% for span in declared | map(attribute='spans') | sum(start=[]) %}
-    {% do reaches.append(span.length + span.offset) %}
+  {% for aggregation in declared %}
+    {% for span in aggregation.spans %}
+      {% do reaches.append(span.length + span.offset) %}
+    {% endfor %}
   {% endfor %}
   {{ return(reaches | max) }}
 {% endmacro %}
