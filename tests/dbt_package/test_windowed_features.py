@@ -105,7 +105,7 @@ def built_gauges(build_once) -> Library:
         (path / "seeds").mkdir()
         with (path / "seeds/raw_readings.csv").open("w", newline="") as file:
             rows = [[*names, "is_alarm", "observer", "sample_count"], *readings(seed=7)]
-            csv.writer(file).writerows(rows)
+            csv.writer(file, lineterminator="\n").writerows(rows)
         library = Library(path)
         for arguments in (["deps"], ["build", "--exclude", BATCHES, FILTERED, INCREMENTS]):
             result = library.dbt(*arguments)
