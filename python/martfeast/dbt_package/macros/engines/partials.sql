@@ -54,15 +54,18 @@
 {% endmacro %}
 
 
-{# The square of a number: exact, and wide enough to be added up, where the number is an integer or a decimal. #}
+{#
+  The square of a number: exact, and wide enough to be added up, where the number is an integer or a decimal. The
+  expression is a column or in parentheses.
+#}
 {% macro square_of(expression) %}
   {{- return(adapter.dispatch('square_of', 'martfeast')(expression)) -}}
 {% endmacro %}
 
 {% macro duckdb__square_of(expression) %}
-  {{- return('(' ~ expression ~ ') * cast(1 as hugeint) * (' ~ expression ~ ')') -}}
+  {{- return(expression ~ ' * cast(1 as hugeint) * ' ~ expression) -}}
 {% endmacro %}
 
 {% macro default__square_of(expression) %}
-  {{- return('(' ~ expression ~ ') * cast(1 as decimal(1, 0)) * (' ~ expression ~ ')') -}}
+  {{- return(expression ~ ' * cast(1 as decimal(1, 0)) * ' ~ expression) -}}
 {% endmacro %}

@@ -96,6 +96,6 @@
 #}
 {% macro deviation_of(merged) %}
   {% set n = merged.count %}
-  sqrt(greatest(cast({{ n }} * {{ merged.squares }} - {{ merged.sum }} * {{ merged.sum }} as double), 0)
+  sqrt(greatest(cast({{ n }} * {{ merged.squares }} - {{ martfeast.square_of(merged.sum) | trim }} as double), 0)
     / nullif(cast({{ n }} as double) * ({{ n }} - 1), 0))
 {% endmacro %}

@@ -14,7 +14,7 @@
       'end': martfeast.moment_literal(model.batch.event_time_end),
     }) }}
   {% endif %}
-  {% if config.get('materialized') != 'incremental' or not is_incremental() %}{{ return(none) }}{% endif %}
+  {% if not is_incremental() %}{{ return(none) }}{% endif %}
   {% set given_start = invocation_args_dict.get('event_time_start') %}
   {% set given_end = invocation_args_dict.get('event_time_end') %}
   {% if given_start %}
