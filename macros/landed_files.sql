@@ -22,10 +22,11 @@
 
 {#- Of a path, Spark says only that it is not there; of a table at that path, that it has no rows. -#}
 {% macro spark__landed_files(folder) -%}
-  {%- set table -%}
-    create table landed_files using binaryfile
-    location '{{ (invocation_args_dict.project_dir ~ '/' ~ folder) | replace("\\", "\\\\") | replace("'", "\\'") }}'
-  {%- endset -%}
+  {%- set working_folder = run_query("select reflect('java.lang.System', 'getProperty', 'user.dir')").rows[0][0] -%}
+  {%- set project = invocation_args_dict.project_dir or '.' -%}
+  {%- set project = project if project.startswith('/') else working_folder ~ '/' ~ project -%}
+  {%- set location = (project ~ '/' ~ folder) | replace("\\", "\\\\") | replace("'", "\\'") -%}
+  {%- set table = "create table landed_files using binaryfile location '" ~ location ~ "'" -%}
   {%- set files -%}
     select
       element_at(split(path, '/'), -1) as name,

@@ -8,6 +8,7 @@ leaves behind::
     target/spark/                                  dbt's artifacts of the build
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -131,13 +132,13 @@ def compare_all(project: Path = Path()) -> list[Parity]:
         ParityError: the warehouse, or a table in it, is missing.
 
     """
+    project = project.resolve()
     warehouse = project / WAREHOUSE
     if not warehouse.exists():
         raise ParityError(f"there is no {warehouse}", "run `make build`")
-    with connect_in_utc() as connection:
+    # Staging views name the landed files relative to the project.
+    with contextlib.chdir(project), connect_in_utc() as connection:
         connection.execute(f"attach {literal(str(warehouse))} as built (read_only)")
-        # Staging views name the landed files relative to the project.
-        connection.execute(f"set file_search_path = {literal(str(project.resolve()))}")
         found = []
         for relation in relations_of(project):
             schema, name = relation.split(".")

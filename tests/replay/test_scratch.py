@@ -43,7 +43,7 @@ def relation(sql: str, **declared: Any) -> Relation:
 def shown(one: Relation, at: datetime, perturbation: str = "withheld") -> list[tuple[Any, ...]]:
     """The rows that a relation shows at a cut."""
     lineage = Lineage({one.unique_id: one}, {"shop": ""}, {"TimeZone": "America/New_York"}, {}, {})
-    scratch = Scratch(lineage, ".")
+    scratch = Scratch(lineage)
     scratch.build(Cut(at, "as asked", perturbation), {one.unique_id})
     return scratch.connection.execute(f"from {one.sql} order by all").fetchall()
 
@@ -104,7 +104,7 @@ def test_a_state_of_a_snapshot_ends_when_the_next_is_known(type_, at, states):
 
 def test_an_event_time_that_is_no_time_is_refused():
     one = relation("select 1 as known_on")
-    scratch = Scratch(Lineage({one.unique_id: one}, {"shop": ""}, {}, {}, {}), ".")
+    scratch = Scratch(Lineage({one.unique_id: one}, {"shop": ""}, {}, {}, {}))
     scratch.build(Cut(NOON, "as asked"), {one.unique_id})
     problem = scratch.failed[one.unique_id]
     assert problem.message == "Its event_time is known_on, which is INTEGER."
@@ -146,7 +146,7 @@ def test_rows_of_one_entity_and_moment_are_paired_by_the_key_of_their_own(tmp_pa
     mart = label_mart(tmp_path / "orders.parquet", ("order_id",))
     duckdb.sql(f"copy ({rows.format(1)}) to '{mart.path}'")
     replayed = relation(rows.format(9), event_time="known_at")
-    scratch = Scratch(Lineage({mart.unique_id: replayed}, {"shop": ""}, {}, {}, {}), ".")
+    scratch = Scratch(Lineage({mart.unique_id: replayed}, {"shop": ""}, {}, {}, {}))
     scratch.build(None, {mart.unique_id})
     found = compare(scratch, mart, Cut(NOON, "as asked"))
     assert (found.compared, found.missing, found.extra) == (2, 0, 0)

@@ -1,12 +1,14 @@
 """Builds and publishes the flights in one Spark: the command of a fixture, run in the project.
 
-It leaves beside the releases what was said: ``published.json``, of each publishing.
+It leaves beside the releases what was said: ``published.json``, of each publishing and of builds
+that were refused.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+from dbt.cli.main import dbtRunner
 from martfeast.engines.engine import Rows
 from martfeast.engines.spark_warehouse import SparkWarehouse
 from martfeast.from_dbt.dbt_project import DbtProject
@@ -33,9 +35,24 @@ def kill_at_the_last_export(self: SparkWarehouse, rows: Rows, path: Path) -> Non
     export(self, rows, path)
 
 
+def refused() -> list[str]:
+    """Try to build; return why it was refused."""
+    result = dbtRunner().invoke(["run", "--target", "spark", "--select", "dim_carriers"])
+    return [str(result.exception)]
+
+
+landed = Path("data/landed/current")
+weather = (landed / "weather.parquet").read_bytes()
+(landed / "weather.parquet").write_bytes(weather[:1000])
+damaged = refused()
+(landed / "weather.parquet").write_bytes(weather)
+landed.rename("data/landed/hidden")
+missing = refused()
+Path("data/landed/hidden").rename(landed)
+
 build_on_spark()
 read_from_spark()
-said = {"first": published(), "again": published()}
+said = {"damaged": damaged, "missing": missing, "first": published(), "again": published()}
 # As if nothing were published yet, and then Spark is killed.
 folder = Path("data/spark/published")
 folder.rename("data/spark/kept")

@@ -53,6 +53,15 @@ def test_what_is_published_is_not_published_again(built_on_spark: Path) -> None:
     assert all(file.suffix == ".parquet" for one in versions for file in one.iterdir())
 
 
+def test_a_build_on_a_missing_or_damaged_landing_is_refused(built_on_spark: Path) -> None:
+    lines = said(built_on_spark)
+    assert "weather.parquet has 1000 bytes where the landing wrote" in lines["damaged"][0]
+    assert "there is no data/landed/current/landing.json" in lines["missing"][0]
+    for (line,) in (lines["damaged"], lines["missing"]):
+        assert "Run `make land`" in line
+        assert "Traceback" not in line
+
+
 def test_a_spark_that_is_killed_leaves_the_last_release(built_on_spark: Path) -> None:
     """There was none, and there is none; what was exported is gone too."""
     lines = said(built_on_spark)

@@ -1,5 +1,6 @@
 """Replays a dbt project's marts, and keeps what was shown as evidence for the gate."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -72,7 +73,10 @@ def replay_project(
     asked = cut_count or project.cuts
     store = feature_repo.offline_store if feature_repo else ASOF_STORE
     try:
-        with ServingCheck(project.declaration, marts, store) as serving:
+        with (
+            ServingCheck(project.declaration, marts, store) as serving,
+            contextlib.chdir(project.artifacts.project_dir),
+        ):
             replayed = replay(marts, scratch, asked, moments, project.time_zones, serving, say)
     except MACHINE as error:
         raise out_of_room(error) from error
@@ -116,7 +120,9 @@ def _read(
             names_of = [mart.unique_id for mart in marts]
             lineage, engine = compile_lineage(project.artifacts, names_of, Path(inputs))
             own = _engine_asked_for(engine_name, lineage.built_on)
-            scratch = Scratch(lineage, str(project.artifacts.project_dir), engine if own else None)
+            # A file that SQL names is one of the project's, not one of where martfeast runs.
+            with contextlib.chdir(project.artifacts.project_dir):
+                scratch = Scratch(lineage, engine if own else None)
         now = read_release(project.artifacts.published_path, ProblemLog())
         if now.judged_by == project.release.judged_by:
             return evidence, marts, scratch

@@ -81,8 +81,11 @@ class Scratch:
     plans: of the relations that were made of SQL, by unique_id.
     """
 
-    def __init__(self, lineage: Lineage, project_dir: str, engine: Engine | None = None) -> None:
-        """Read the warehouse. engine: what makes relations; by default this database itself."""
+    def __init__(self, lineage: Lineage, engine: Engine | None = None) -> None:
+        """Read the warehouse. engine: what makes relations; by default this database itself.
+
+        Relative paths of files are those of the working directory, which is to be the project's.
+        """
         self.lineage = lineage
         self.engine = engine
         self.connection = duckdb.connect()
@@ -90,7 +93,6 @@ class Scratch:
         self.connection.execute(f"set temp_directory = {literal(self.spill.name)}")
         for name, value in lineage.settings.items():
             self.connection.execute(f"set {name} = {literal(str(value))}")
-        self.connection.execute(f"set file_search_path = {literal(project_dir)}")
         # Its own first database would have the name that dbt's has if that is called memory.
         self.connection.execute("attach ':memory:' as replayed")
         self.connection.execute("use replayed")
