@@ -34,7 +34,7 @@ def test_what_is_printed_is_the_warehouse_and_changes_nothing(with_loans):
     before = (with_loans.path / "target/manifest.json").read_bytes()
     (model,) = yaml.safe_load(scaffold(with_loans, "member_loans"))["models"]
     assert [(one["name"], one["data_type"]) for one in model["columns"]] == [
-        ("member_id", "bigint"),
+        ("member_id", "integer"),
         ("known_at", "timestamp"),
         ("loan_count", "bigint"),
         ("loans_added_up", "hugeint"),

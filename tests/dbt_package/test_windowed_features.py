@@ -102,7 +102,7 @@ def built_gauges(build_once) -> Library:
         package = REPOSITORY / "python/martfeast/dbt_package"
         (path / "packages.yml").write_text(f"packages:\n  - local: {package}\n")
         names = ["gauge_code", "known_at", "level_millimetres", "flow_litres"]
-        (path / "seeds").mkdir()
+        (path / "seeds").mkdir(exist_ok=True)
         with (path / "seeds/raw_readings.csv").open("w", newline="") as file:
             rows = [[*names, "is_alarm", "observer", "sample_count"], *readings(seed=7)]
             csv.writer(file, lineterminator="\n").writerows(rows)
