@@ -104,8 +104,9 @@ def built_gauges(build_once) -> Library:
         names = ["gauge_code", "known_at", "level_millimetres", "flow_litres"]
         (path / "seeds").mkdir(exist_ok=True)
         with (path / "seeds/raw_readings.csv").open("w", newline="") as file:
-            rows = [[*names, "is_alarm", "observer", "sample_count"], *readings(seed=7)]
-            csv.writer(file, lineterminator="\n").writerows(rows)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*names, "is_alarm", "observer", "sample_count"])
+            writer.writerows(readings(seed=7))
         library = Library(path)
         for arguments in (["deps"], ["build", "--exclude", BATCHES, FILTERED, INCREMENTS]):
             result = library.dbt(*arguments)

@@ -114,12 +114,18 @@ extra as (
 
 select
     'missing' as problem,
-    *
+    entity,
+    known_at,
+    amount_3h,
+    amount_3h_2h_ago
 from missing
 
 union all
 
 select
     'extra' as problem,
-    *
+    entity,
+    known_at,
+    amount_3h,
+    amount_3h_2h_ago
 from extra

@@ -64,6 +64,24 @@ rounded as (
 
 ),
 
+given (
+    entity, known_at, facts_2d, amounts_2d, paid_2d, amount_sum_2d, paid_sum_2d, amount_mean_2d, amount_of_a_part_2d,
+    paid_share_2d, x_part_share_2d, least_2d, most_2d, deviation_2d, last_kind_2d, last_paid_kind_2d, kinds_2d,
+    paid_kinds_2d
+) as (
+
+    values
+    ('a', '2013-07-02', 3, 2, 2, 6, 6, 3, 1, 0.666666667, 0.166666667, 2, 4, 2.828427125, 'y', 'y', 2, 2),
+    ('a', '2013-07-03', 4, 3, 2, 15, 6, 5, 1.875, 0.666666667, 0.375, 2, 9, 7.211102551, 'x', 'y', 2, 2),
+    ('a', '2013-07-04', 1, 1, 0, 9, null, 9, 4.5, null, 1, 9, 9, null, 'x', 'none', 1, 0),
+    ('a', '2013-07-05', 0, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
+    ('b', '2013-07-02', 1, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
+    ('b', '2013-07-03', 1, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
+    ('b', '2013-07-04', 0, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
+    ('b', '2013-07-05', 1, 1, 0, 7, null, 7, 1, 0, 0, 7, 7, null, 'z', 'none', 1, 0)
+
+),
+
 expected as (
 
     select
@@ -85,21 +103,7 @@ expected as (
         cast(last_paid_kind_2d as string) as last_paid_kind_2d,
         cast(kinds_2d as bigint) as kinds_2d,
         cast(paid_kinds_2d as bigint) as paid_kinds_2d
-    from (
-        values
-        ('a', '2013-07-02', 3, 2, 2, 6, 6, 3, 1, 0.666666667, 0.166666667, 2, 4, 2.828427125, 'y', 'y', 2, 2),
-        ('a', '2013-07-03', 4, 3, 2, 15, 6, 5, 1.875, 0.666666667, 0.375, 2, 9, 7.211102551, 'x', 'y', 2, 2),
-        ('a', '2013-07-04', 1, 1, 0, 9, null, 9, 4.5, null, 1, 9, 9, null, 'x', 'none', 1, 0),
-        ('a', '2013-07-05', 0, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
-        ('b', '2013-07-02', 1, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
-        ('b', '2013-07-03', 1, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
-        ('b', '2013-07-04', 0, 0, 0, 0, null, null, null, null, null, null, null, null, null, 'none', 0, 0),
-        ('b', '2013-07-05', 1, 1, 0, 7, null, 7, 1, 0, 0, 7, 7, null, 'z', 'none', 1, 0)
-    ) as given (
-        entity, known_at, facts_2d, amounts_2d, paid_2d, amount_sum_2d, paid_sum_2d, amount_mean_2d, amount_of_a_part_2d,
-        paid_share_2d, x_part_share_2d, least_2d, most_2d, deviation_2d, last_kind_2d, last_paid_kind_2d, kinds_2d,
-        paid_kinds_2d
-    )
+    from given
 
 ),
 
@@ -121,12 +125,46 @@ extra as (
 
 select
     'missing' as problem,
-    *
+    entity,
+    known_at,
+    facts_2d,
+    amounts_2d,
+    paid_2d,
+    amount_sum_2d,
+    paid_sum_2d,
+    amount_mean_2d,
+    amount_of_a_part_2d,
+    paid_share_2d,
+    x_part_share_2d,
+    least_2d,
+    most_2d,
+    deviation_2d,
+    last_kind_2d,
+    last_paid_kind_2d,
+    kinds_2d,
+    paid_kinds_2d
 from missing
 
 union all
 
 select
     'extra' as problem,
-    *
+    entity,
+    known_at,
+    facts_2d,
+    amounts_2d,
+    paid_2d,
+    amount_sum_2d,
+    paid_sum_2d,
+    amount_mean_2d,
+    amount_of_a_part_2d,
+    paid_share_2d,
+    x_part_share_2d,
+    least_2d,
+    most_2d,
+    deviation_2d,
+    last_kind_2d,
+    last_paid_kind_2d,
+    kinds_2d,
+    paid_kinds_2d
 from extra

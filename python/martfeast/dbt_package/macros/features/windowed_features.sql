@@ -183,7 +183,7 @@ series as (
 
 moments as (
 
-    select distinct {{ spine_moment or known_at }} as {{ known_at }}
+    select distinct {{ spine_moment ~ ' as ' if spine_moment and spine_moment != known_at }}{{ known_at }}
     from {{ martfeast.whole_relation(spine, increment) if spine is not none else 'series' }}
     where
         {{ spine_moment or known_at }} = {{ dbt.date_trunc(step, spine_moment or known_at) }}
