@@ -1,35 +1,7 @@
 {#
   SQL of what windows add up: partial results of the facts of one step, which are put together with those of other
-  steps. Every one of them dispatches, because engines differ in lists, structs and in how wide a product may be.
+  steps. Every one of them dispatches, because engines differ in structs and in how wide a product may be.
 #}
-
-{# The distinct values of an expression, as a list; nulls are none of them. SQL of an aggregate. #}
-{% macro distinct_values(expression) %}
-  {{- return(adapter.dispatch('distinct_values', 'martfeast')(expression)) -}}
-{% endmacro %}
-
-{% macro duckdb__distinct_values(expression) %}
-  {{- return('list(distinct ' ~ expression ~ ') filter (where ' ~ expression ~ ' is not null)') -}}
-{% endmacro %}
-
-{% macro default__distinct_values(expression) %}
-  {{- return('collect_set(' ~ expression ~ ')') -}}
-{% endmacro %}
-
-
-{# How many distinct values several such lists have together: SQL over a window. Null or 0 where there are none. #}
-{% macro count_distinct_values(lists, window) %}
-  {{- return(adapter.dispatch('count_distinct_values', 'martfeast')(lists, window)) -}}
-{% endmacro %}
-
-{% macro duckdb__count_distinct_values(lists, window) %}
-  {{- return('len(list_distinct(flatten(list(' ~ lists ~ ') over ' ~ window ~ ')))') -}}
-{% endmacro %}
-
-{% macro default__count_distinct_values(lists, window) %}
-  {{- return('size(array_distinct(flatten(collect_list(' ~ lists ~ ') over ' ~ window ~ ')))') -}}
-{% endmacro %}
-
 
 {#
   A value with its moment, null where the value is: the greatest is the newest, and of several at one moment the one

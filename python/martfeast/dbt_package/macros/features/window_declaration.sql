@@ -136,7 +136,7 @@
     {% do taken.append(name) %}
   {% endfor %}
   {% for relation in [facts, spine] if relation in [
-    'facts_by_step', 'first_facts', 'bounds', 'series', 'moments', 'rows_to_make', 'timeline', 'windowed'
+    'facts_by_step', 'first_facts', 'bounds', 'series', 'moments', 'rows_to_make', 'timeline', 'windowed',
   ] %}
     {% do martfeast.refuse_window(
       'it has a common table expression ' ~ relation ~ ' of its own', 'Give yours another name'

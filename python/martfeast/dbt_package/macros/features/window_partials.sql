@@ -6,7 +6,7 @@
   {% set partials = {} %}
   {% for aggregation in aggregations %}
     {% for kind, partial in martfeast.partials_of(aggregation, known_at).items() if partial not in partials %}
-      {% set merge = {'least': 'min', 'greatest': 'max', 'last': 'max', 'values': 'values'}.get(kind, 'sum') %}
+      {% set merge = {'least': 'min', 'greatest': 'max', 'last': 'max'}.get(kind, 'sum') %}
       {% do partials.update({partial: {'name': aggregation.name ~ '_' ~ kind, 'merge': merge}}) %}
     {% endfor %}
   {% endfor %}
@@ -42,7 +42,8 @@
   {% elif function == 'last' %}
     {{ return({'last': 'max(' ~ martfeast.value_at(known_at, value) | trim ~ ')'}) }}
   {% else %}
-    {{ return({'values': martfeast.distinct_values(value) | trim}) }}
+    {#- Different values are no sum of steps: see spells_of_values. -#}
+    {{ return({}) }}
   {% endif %}
 {% endmacro %}
 
@@ -54,15 +55,6 @@
   {% endif %}
   {% set is_column = modules.re.fullmatch('[A-Za-z0-9_.]+', expression or '') %}
   {{ return(expression if is_column else '(' ~ expression ~ ')') }}
-{% endmacro %}
-
-
-{# How a window puts partial results together: SQL of a window function. #}
-{% macro merged_partial(partial, window) %}
-  {% if partial.merge == 'values' %}
-    {{ return(martfeast.count_distinct_values(partial.name, window)) }}
-  {% endif %}
-  {{ return(partial.merge ~ '(' ~ partial.name ~ ') over ' ~ window) }}
 {% endmacro %}
 
 
@@ -79,6 +71,8 @@
     {% set result = martfeast.deviation_of(merged) | trim %}
   {% elif function == 'last' %}
     {% set result = '(' ~ merged.last ~ ').fact_value' %}
+  {% elif function == 'distinct' %}
+    {% set result = aggregation.name ~ '_values_' ~ span.name %}
   {% else %}
     {% set result = merged.values() | first %}
   {% endif %}

@@ -25,7 +25,7 @@
   {%- set partials = martfeast.window_partials(declared, known_at) -%}
   {%- set increment = martfeast.increment() -%}
   {#- Names are gathered in loops: a replay cannot tell what Jinja's map takes. -#}
-  {%- set features, names, spans, partial_names = [], [], {}, [] -%}
+  {%- set features, names, spans, partial_names, changes = [], [], {}, [], {} -%}
   {%- for aggregation in declared -%}
     {%- for span in aggregation.spans -%}
       {%- do names.append(aggregation.name ~ '_' ~ span.name) -%}
@@ -33,58 +33,54 @@
         'name': aggregation.name ~ '_' ~ span.name,
         'sql': martfeast.window_result(aggregation, partials, span, known_at),
       }) -%}
-      {%- set used = spans.setdefault(span.name, {'span': span, 'partials': []}).partials -%}
-      {%- do used.extend(martfeast.partials_of(aggregation, known_at).values() | reject('in', used)) -%}
+      {%- if aggregation.function == 'distinct' -%}
+        {%- do changes.update({aggregation.name ~ '_change_' ~ span.name: {'name': aggregation.name, 'span': span}}) -%}
+      {%- else -%}
+        {%- set used = spans.setdefault(span.name, {'span': span, 'partials': []}).partials -%}
+        {%- do used.extend(martfeast.partials_of(aggregation, known_at).values() | reject('in', used)) -%}
+      {%- endif -%}
     {%- endfor -%}
   {%- endfor -%}
   {%- for partial in partials.values() -%}
     {%- do partial_names.append(partial.name) -%}
   {%- endfor -%}
   {%- do martfeast.refuse_window_names(names, entity, known_at, facts, spine) -%}
-  {%- do martfeast.refuse_window_names(partial_names, entity, known_at, facts, spine) -%}
+  {%- do martfeast.refuse_window_names(partial_names + changes | list, entity, known_at, facts, spine) -%}
   {%- if spine is not none and not spine_moment -%}
     {%- do martfeast.refuse_window('spine has no spine_moment', 'Name its column with the moments') -%}
   {%- endif -%}
+  {%- set reach = martfeast.longest_reach(declared) -%}
 with
-{{ martfeast.facts_by_step(facts, entity, known_at, partials, martfeast.longest_reach(declared), step, increment) }}
+{{ martfeast.facts_by_step(facts, entity, known_at, partials, reach, step, increment) }}
 
 {{ martfeast.rows_to_make(facts, entity, known_at, step, spine, spine_moment, increment) }}
 
-timeline as (
+{% for aggregation in declared if aggregation.function == 'distinct' -%}
+{{ martfeast.spells_of_values(aggregation, facts, entity, known_at, reach, step, increment) }}
 
-    select
-        {{ martfeast.listed(entity + [known_at], 8) }},
-        true as is_row,
-        {%- for name in partial_names %}
-        null as {{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from rows_to_make
-
-    union all
-
-    select
-        {{ martfeast.listed(entity + [known_at], 8) }},
-        false as is_row,
-        {{ martfeast.listed(partial_names, 8) }}
-    from facts_by_step
-
-),
+{% endfor -%}
+{{ martfeast.timeline(entity, known_at, partial_names, changes, step) }}
 
 windowed as (
 
     select
-        {{ martfeast.listed(entity + [known_at, 'is_row'], 8) }},
+        {{ martfeast.listed(entity + [known_at, 'is_row'], 8) }}
         {%- for name, one in spans.items() %}
-        {%- set last_span = loop.last %}
-        {%- for partial in one.partials %}
-        {{ martfeast.merged_partial(partials[partial], 'last_' ~ name) }} as {{ partials[partial].name }}_{{ name }}{{ ',' if not (last_span and loop.last) }}
+        {%- for partial in one.partials %},
+        {{ partials[partial].merge }}({{ partials[partial].name }}) over last_{{ name }} as {{ partials[partial].name }}_{{ name }}
         {%- endfor %}
+        {%- endfor %}
+        {%- for change, one in changes.items() %},
+        sum({{ change }}) over so_far as {{ one.name }}_values_{{ one.span.name }}
         {%- endfor %}
     from timeline
     window
         {%- for name, one in spans.items() %}
-        last_{{ name }} as {{ martfeast.window_frame(entity, known_at, one.span, step) }}{{ ',' if not loop.last }}
+        last_{{ name }} as {{ martfeast.window_frame(entity, known_at, one.span, step) }}{{ ',' if changes or not loop.last }}
         {%- endfor %}
+        {%- if changes %}
+        so_far as ({{ 'partition by ' ~ entity | join(', ') ~ ' ' if entity }}order by {{ known_at }})
+        {%- endif %}
 
 )
 
@@ -124,22 +120,28 @@ facts_by_step as (
         {%- for column in entity %}
         {{ column }},
         {%- endfor %}
-        {{ martfeast.window_end(known_at, step) }} as {{ known_at }},
-        {%- for partial, column in partials.items() %}
-        {{ partial }} as {{ column.name }}{{ ',' if not loop.last }}
+        {{ martfeast.window_end(known_at, step) }} as {{ known_at }}
+        {%- for partial, column in partials.items() %},
+        {{ partial }} as {{ column.name }}
         {%- endfor %}
     from {{ martfeast.whole_relation(facts, increment) }}
     where
-        {{ known_at }} is not null
+        {{ martfeast.in_reach(known_at, reach, step, increment) }}
+    group by all
+
+),
+{%- endmacro %}
+
+
+{# The condition on facts that have a moment; in an increment, one that its windows reach. SQL. #}
+{% macro in_reach(known_at, reach, step, increment) -%}
+  {{ known_at }} is not null
         {%- if increment %}
         and {{ known_at }} > {{ increment.start }} - interval {{ reach + 1 }} {{ step }}
         {%- if increment.end %}
         and {{ known_at }} < {{ increment.end }}
         {%- endif %}
         {%- endif %}
-    group by all
-
-),
 {%- endmacro %}
 
 
@@ -202,7 +204,8 @@ rows_to_make as (
         {%- for column in entity %}
         first_facts.{{ column }},
         {%- endfor %}
-        moments.{{ known_at }}
+        moments.{{ known_at }},
+        true as is_row
     from first_facts
     inner join moments on first_facts.first_known_at <= moments.{{ known_at }}
 
