@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from martfeast.backfill.command import backfill_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
@@ -18,7 +19,7 @@ from martfeast.options import (
     json_option,
     json_with_progress_option,
     parse_threshold,
-    print_version,
+    version_option,
 )
 
 if TYPE_CHECKING:
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.group(cls=Refusing)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the version and exit.",
-)
+@version_option
 def main() -> None:
     """Feature views from tested dbt marts."""
 
@@ -108,6 +102,9 @@ def status(
         report = project_report(assessment) if mart is None else mart_report(readiness[0])
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(1 if assessment.refusals else 0)
+
+
+main.add_command(backfill_command)
 
 
 @main.command("publish", short_help="Publish marts that dbt built on Spark.")

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from martfeast.declaration.declared import Declaration, FeatureMart, LabelMart
 from martfeast.declaration.exposures import read_exposures
 from martfeast.declaration.keys import read_keys
+from martfeast.declaration.look_back import check_look_back
 from martfeast.declaration.mart_rules import check_marts
 from martfeast.declaration.marts import read_marts
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
@@ -73,6 +74,7 @@ def declare(artifacts: Artifacts, release: Release, log: ProblemLog) -> Project:
     """
     marts = read_marts(artifacts, release, log)
     check_marts(marts, log)
+    check_look_back(artifacts, marts, log)
     exposures = read_exposures(artifacts, {mart.name: mart for mart in marts}, log)
     declaration = Declaration(
         {mart.name: mart for mart in marts if isinstance(mart, FeatureMart)},

@@ -1,9 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key=['gauge_code', 'known_at'],
+    incremental_strategy='replace_range',
     event_time='known_at',
-    meta={'feast': {'timestamp': 'known_at', 'batch': {'size': 'day', 'lateness': '1 day'}}}
+    batch_size='day'
 ) }}
 
 {{ gauge_windows(ref('readings')) }}
