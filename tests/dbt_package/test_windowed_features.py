@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from conftest import REPOSITORY, Library
+from martfeast.from_dbt.artifacts import read_artifacts
+from martfeast.replay.lineage import compile_lineage
 
 pytestmark = pytest.mark.slow  # dbt builds a project of its own
 
@@ -273,3 +275,15 @@ def test_what_cannot_be_is_refused_with_the_model_and_the_next_step(gauges, argu
     assert result.returncode != 0
     assert f"asked: windowed_features: {said}" in " ".join(result.stdout.split())
     assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_replay_reads_windows_as_the_sql_that_a_whole_build_runs(gauges, tmp_path):
+    """What tells one increment from another is no blind spot, nor is it in a whole build's SQL."""
+    artifacts = read_artifacts(gauges.path)
+    marts = [f"model.gauges.{one}" for one in (WHOLE, BATCHES, INCREMENTS)]
+    with gauges.inside(gauges.path):
+        lineage, _ = compile_lineage(artifacts, marts, tmp_path)
+    assert [lineage.relations[mart].jinja for mart in marts] == [(), (), ()]
+    assert lineage.compiled[marts[0]] != ""
+    whole, batches, increments = (lineage.relations[mart].made_by for mart in marts)
+    assert whole == batches == increments
