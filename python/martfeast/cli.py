@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from martfeast.backfill.command import backfill_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
+    Refusing,
     dbt_options,
     feature_repo_option,
     json_option,
@@ -25,28 +26,6 @@ if TYPE_CHECKING:
     from martfeast.from_dbt.dbt_project import DbtProject
     from martfeast.gate.assess import Assessment
     from martfeast.to_feast.repository import FeatureRepo
-
-
-class Refusing(click.Group):
-    """A group whose commands print what was refused or is missing, and exit with 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Invoke a command."""
-        from martfeast.extras import MissingExtraError
-        from martfeast.files import unusable
-        from martfeast.problems import DeclarationError
-
-        try:
-            return super().invoke(ctx)
-        except DeclarationError as error:
-            click.echo(error, err=True)
-            raise SystemExit(1) from None
-        except OSError as error:
-            if error.filename is None:  # not of a file: a pipe that nobody reads any more
-                raise
-            raise click.ClickException(unusable(error)) from None
-        except MissingExtraError as error:
-            raise click.ClickException(str(error)) from None
 
 
 @click.group(cls=Refusing)
@@ -68,6 +47,22 @@ def init_command(project: "DbtProject", is_agreed: bool, dry_run: bool) -> None:
     from martfeast.adopting.adopt import adopt
 
     adopt(project, is_agreed, dry_run)
+
+
+@main.command("scaffold", short_help="Print a model's contract and columns, as a mart's YAML.")
+@click.argument("model")
+@dbt_options
+@click.option("--write", "writes", is_flag=True, help="Write it beside the model, as <model>.yml.")
+def scaffold_command(model: str, project: "DbtProject", writes: bool) -> None:
+    """Print the YAML that MODEL needs as a mart: contract, entities, knowledge time, tests.
+
+    Columns and types are those of the warehouse, so the model is to be built. What only its owner
+    can say (descriptions, the group) is left as a comment.
+    """
+    from martfeast.adopting.scaffold import scaffold
+
+    said = scaffold(project, model, writes)
+    click.echo(f"wrote {said}" if writes else said, nl=writes)
 
 
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")

@@ -43,6 +43,28 @@ DBT_OPTIONS = (
 )
 
 
+class Refusing(click.Group):
+    """A group whose commands print what was refused or is missing, and exit with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command."""
+        from martfeast.extras import MissingExtraError
+        from martfeast.files import unusable
+        from martfeast.problems import DeclarationError
+
+        try:
+            return super().invoke(ctx)
+        except DeclarationError as error:
+            click.echo(error, err=True)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.filename is None:  # not of a file: a pipe that nobody reads any more
+                raise
+            raise click.ClickException(unusable(error)) from None
+        except MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
+
 def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add dbt's options to a command, which is given them as one ``project``."""
 
