@@ -67,7 +67,7 @@ stamped as (
 
     select
         *,
-        {{ window_end('event_known_at', 'hour') }} as known_at
+        {{ martfeast.window_end('event_known_at', 'hour') }} as known_at
     from events
 
 )

@@ -5,19 +5,21 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from martfeast.backfill.command import backfill_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
+    Refusing,
     dbt_options,
     feature_repo_option,
     json_option,
     json_with_progress_option,
     parse_threshold,
-    print_version,
+    version_option,
 )
 
 if TYPE_CHECKING:
@@ -26,37 +28,8 @@ if TYPE_CHECKING:
     from martfeast.to_feast.repository import FeatureRepo
 
 
-class Refusing(click.Group):
-    """A group whose commands print what was refused or is missing, and exit with 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Invoke a command."""
-        from martfeast.extras import MissingExtraError
-        from martfeast.files import unusable
-        from martfeast.problems import DeclarationError
-
-        try:
-            return super().invoke(ctx)
-        except DeclarationError as error:
-            click.echo(error, err=True)
-            raise SystemExit(1) from None
-        except OSError as error:
-            if error.filename is None:  # not of a file: a pipe that nobody reads any more
-                raise
-            raise click.ClickException(unusable(error)) from None
-        except MissingExtraError as error:
-            raise click.ClickException(str(error)) from None
-
-
 @click.group(cls=Refusing)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the version and exit.",
-)
+@version_option
 def main() -> None:
     """Feature views from tested dbt marts."""
 
@@ -74,6 +47,22 @@ def init_command(project: "DbtProject", is_agreed: bool, dry_run: bool) -> None:
     from martfeast.adopting.adopt import adopt
 
     adopt(project, is_agreed, dry_run)
+
+
+@main.command("scaffold", short_help="Print a model's contract and columns, as a mart's YAML.")
+@click.argument("model")
+@dbt_options
+@click.option("--write", "writes", is_flag=True, help="Write it beside the model, as <model>.yml.")
+def scaffold_command(model: str, project: "DbtProject", writes: bool) -> None:
+    """Print the YAML that MODEL needs as a mart: contract, entities, knowledge time, tests.
+
+    Columns and types are those of the warehouse, so the model is to be built. What only its owner
+    can say (descriptions, the group) is left as a comment.
+    """
+    from martfeast.adopting.scaffold import scaffold
+
+    said = scaffold(project, model, writes)
+    click.echo(f"wrote {said}" if writes else said, nl=writes)
 
 
 @main.command(short_help="Say how each mart stands, and whether feast apply would pass.")
@@ -113,6 +102,9 @@ def status(
         report = project_report(assessment) if mart is None else mart_report(readiness[0])
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(1 if assessment.refusals else 0)
+
+
+main.add_command(backfill_command)
 
 
 @main.command("publish", short_help="Publish marts that dbt built on Spark.")

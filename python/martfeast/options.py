@@ -10,7 +10,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., None])
 IF_THERE = "feature_repo in the project, if there"
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 json_with_progress_option = click.option(
     "--json", "is_json", is_flag=True, help="Print JSON; progress still goes to stderr."
@@ -43,6 +43,28 @@ DBT_OPTIONS = (
 )
 
 
+class Refusing(click.Group):
+    """A group whose commands print what was refused or is missing, and exit with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command."""
+        from martfeast.extras import MissingExtraError
+        from martfeast.files import unusable
+        from martfeast.problems import DeclarationError
+
+        try:
+            return super().invoke(ctx)
+        except DeclarationError as error:
+            click.echo(error, err=True)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.filename is None:  # not of a file: a pipe that nobody reads any more
+                raise
+            raise click.ClickException(unusable(error)) from None
+        except MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
+
 def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add dbt's options to a command, which is given them as one ``project``."""
 
@@ -68,13 +90,23 @@ def dbt_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_project
 
 
-def print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     """Print the version, if it is asked for, and exit."""
     if is_asked and not ctx.resilient_parsing:
         from martfeast.version import VERSION
 
         click.echo(f"martfeast {VERSION}")
         ctx.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 
 
 def parse_threshold(text: str) -> tuple[str, float]:

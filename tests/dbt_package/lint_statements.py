@@ -1,10 +1,10 @@
 """Lint the SQL that the dbt package runs: `python tests/dbt_package/lint_statements.py`.
 
 A macro renders to nothing by itself, so a linter that reads its file sees no SQL. This builds the
-library in a temporary folder, with all label tests and audits, and again with a row of the past
-that changed, and lints what dbt has sent to DuckDB: the statements of the hooks (the evidence, each
-step of the judge, publishing), the generic tests and the audits. What the builds do not reach is
-not linted: `loaded_at_query`, a damaged current.json.
+library in a temporary folder, with all label tests, audits and features over windows, and again
+with a row of the past that changed, and lints what dbt has sent to DuckDB: the statements of the
+hooks (the evidence, each step of the judge, publishing), the generic tests, the audits and the
+windows. What the builds do not reach is not linted: `loaded_at_query`, a damaged current.json.
 """
 
 import os
@@ -44,6 +44,24 @@ sources:
       - {name: shelf_checks, config: {loaded_at_field: known_at}}
       - {name: member_days, config: {loaded_at_field: known_at}}
 """
+WINDOWS = """\
+{{ martfeast.windowed_features(
+    facts=ref('loans'), entity=['member_id'], known_at='lent_at', step='day',
+    windows=['7 days', '30 days'], offsets=['7 days'],
+    aggregations=[
+        {'name': 'loan_count', 'function': 'count'},
+        {'name': 'title_sum', 'function': 'sum', 'of': 'title_id', 'where': "branch_code = 'a'"},
+        {'name': 'title_mean', 'function': 'mean', 'of': 'title_id'},
+        {'name': 'titles_of_a_member', 'function': 'mean', 'of': 'title_id', 'per': 'member_id'},
+        {'name': 'title_share', 'function': 'share', 'of': 'title_id > 1'},
+        {'name': 'lowest_title', 'function': 'min', 'of': 'title_id'},
+        {'name': 'highest_title', 'function': 'max', 'of': 'title_id'},
+        {'name': 'title_deviation', 'function': 'stddev', 'of': 'title_id'},
+        {'name': 'last_branch', 'function': 'last', 'of': 'branch_code'},
+        {'name': 'branch_count', 'function': 'distinct', 'of': 'branch_code'},
+    ]
+) }}
+"""
 
 
 def library_in(folder: Path) -> None:
@@ -64,6 +82,7 @@ def library_in(folder: Path) -> None:
         (marts / f"loan_label_{kind}.sql").write_text(
             f"{{{{ martfeast.label_{kind}(ref('loan_labels')) }}}}"
         )
+    (marts / "loan_windows.sql").write_text(WINDOWS)
     (folder / "models/sources.yml").write_text(SOURCE)
     for mart, table in (
         ("title_availability", "shelf_checks"),
@@ -90,7 +109,8 @@ def dbt(*arguments: str) -> tuple[list[str], dict[str, str]]:
     for one in getattr(result.result, "results", None) or []:
         node = one.node
         metadata = getattr(node, "test_metadata", None)
-        if (metadata and metadata.namespace == "martfeast") or "loan_label_" in node.name:
+        is_test = metadata and metadata.namespace == "martfeast"
+        if is_test or node.name == "loan_windows" or "loan_label_" in node.name:
             compiled[metadata.name if metadata else node.name] = node.compiled_code
     return statements, compiled
 
@@ -137,7 +157,7 @@ def main() -> int:
         shelves.write_text(shelves.read_text().replace("1,1.5,", "2,1.5,"))
         sent += dbt("build")[0]
         os.chdir(CHECKOUT)
-    assert len(compiled) == 7, sorted(compiled)
+    assert len(compiled) == 8, sorted(compiled)
     statements = sorted({part for statement in sent for part in parts(statement)})
     problems = []
     for statement in statements:
@@ -146,8 +166,8 @@ def main() -> int:
         problems += problems_in(sql.strip() + "\n", name, excluded=f"{EXCLUDED},{SPLICED}")
     print(*problems, sep="\n")
     print(
-        f"Linted {len(statements)} statements and {len(compiled)} tests and audits that the dbt"
-        f" package ran: {len(problems)} problems"
+        f"Linted {len(statements)} statements and {len(compiled)} tests, audits and windows that"
+        f" the dbt package ran: {len(problems)} problems"
     )
     return 1 if problems else 0
 

@@ -3,10 +3,13 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from martfeast.declaration.declared import Batch
+from martfeast.declaration.mart_time import duration
 from martfeast.declaration.project import Project, declare
 from martfeast.from_dbt.artifacts import read_artifacts
 from martfeast.from_dbt.graph import parse_graph
@@ -50,6 +53,18 @@ def column(manifest: Json, name: str, column_name: str) -> Json:
 
 def column_meta(manifest: Json, name: str, column_name: str) -> Json:
     return column(manifest, name, column_name)["config"]["meta"].setdefault("feast", {})
+
+
+def microbatch(manifest: Json, time: Json) -> None:
+    """Let dbt make a mart by the day, two days back, and the mart say something of its time."""
+    model(manifest, ACTIVITY)["config"].update(
+        materialized="incremental",
+        incremental_strategy="microbatch",
+        batch_size="day",
+        begin="2026-03-01",
+        lookback=2,
+    )
+    mart(manifest, ACTIVITY).update(time)
 
 
 def exposure(manifest: Json) -> Json:
@@ -268,6 +283,32 @@ MARTS = [
         )
     ),
     *(
+        (lambda m, time=time: mart(m, ACTIVITY).update(time), [(rule, f"{ACTIVITY}.{key}")])
+        for time, rule, key in (
+            ({"start": "last year"}, "start-unreadable", "start"),
+            ({"start": "2024-02-30"}, "start-unreadable", "start"),
+            ({"schedule": "daily"}, "schedule-unreadable", "schedule"),
+            ({"schedule": "0 24 * * *"}, "schedule-unreadable", "schedule"),
+            ({"schedule": "*/0 * * * *"}, "schedule-unreadable", "schedule"),
+            ({"schedule": "0 5-2 * * *"}, "schedule-unreadable", "schedule"),
+            ({"schedule": "0 0 0 * *"}, "schedule-unreadable", "schedule"),
+            ({"batch": {"size": "week"}}, "batch-size-unknown", "batch"),
+            ({"batch": {"lateness": "soon"}}, "lateness-unreadable", "batch"),
+            ({"batch": {"lateness": -1}}, "lateness-unreadable", "batch"),
+            ({"batch": {"sise": "day"}}, "unknown-key", "batch.sise"),
+            ({"batch": "day"}, "wrong-value", "batch"),
+            ({"materialize": "everything"}, "materialize-unknown", "materialize"),
+        )
+    ),
+    *(
+        (lambda m, time=time: microbatch(m, time), [(rule, f"{ACTIVITY}.{key}")])
+        for time, rule, key in (
+            ({"start": "2026-03-02"}, "start-differs", "start"),
+            ({"batch": {"size": "hour"}}, "batch-size-differs", "batch"),
+            ({"batch": {"lateness": "3 days"}}, "lateness-not-looked-back", "batch"),
+        )
+    ),
+    *(
         (rename(ACTIVITY, "is_student", name), [(rule, f"{ACTIVITY}.{name}")])
         for name, rule in (
             ("weekday_y", "name-reserved"),
@@ -460,3 +501,42 @@ def test_what_is_right_gives_no_problem(declared):
     assert rules(project) == []
     assert list(project.declaration.exposures) == [SERVICE]
     assert list(project.declaration.marts) == [LABELS, ACTIVITY, TITLES]
+
+
+@pytest.mark.parametrize(
+    ("edit", "start", "size", "lateness"),
+    [
+        (lambda m: None, None, None, None),
+        (lambda m: microbatch(m, {}), "2026-03-01", "day", "2 days"),
+        (
+            lambda m: microbatch(
+                m, {"start": "2026-03-01", "batch": {"size": "day", "lateness": "36 hours"}}
+            ),
+            "2026-03-01",
+            "day",
+            "1.5 days",
+        ),
+        (
+            lambda m: mart(m, ACTIVITY).update(
+                {
+                    "start": datetime(2026, 3, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+                    "schedule": "*/15,30 6-18/2 1 1 0,7",
+                    "batch": {"size": "month", "lateness": "0 days"},
+                    "materialize": "changed",
+                }
+            ),
+            "2026-03-01",
+            "month",
+            "0 days",
+        ),
+        (lambda m: mart(m, LABELS).update({"batch": {}}), None, "day", "1 day"),
+    ],
+)
+def test_what_a_mart_says_of_its_time(declared, edit, start, size, lateness):
+    project = declared(edit)
+    assert rules(project) == []
+    marts = project.declaration.marts
+    time = marts[LABELS if marts[LABELS].time.batch else ACTIVITY].time
+    assert time.start == (datetime.fromisoformat(start) if start else None)
+    batch = Batch(size, duration(lateness)) if size else None
+    assert time.batch == batch

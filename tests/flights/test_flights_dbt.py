@@ -156,7 +156,8 @@ def test_exposure_that_names_a_missing_mart_is_named(project: Path, run: Run) ->
 def test_a_second_grain_row_is_refused_and_nothing_is_published(project: Path, run: Run) -> None:
     mart = "carrier_performance_hourly"
     model = project / f"models/marts/carriers/{mart}.sql"
-    model.write_text(model.read_text().replace("from rolling", "from rolling, (values (1), (2))"))
+    twice = "select windows.* from windows, (values (1), (2))"
+    model.write_text(f"with windows as (\n{model.read_text()}\n)\n{twice}")
     before = published(project, mart)
     output = run("dbt", "build", "--select", "marts.carriers", cwd=project, succeeds=False).stdout
     assert f"held back: {mart}: " in output

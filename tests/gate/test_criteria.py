@@ -253,6 +253,34 @@ def test_what_is_in_order_passes(made):
     assert made.judge() == {}
 
 
+WEEK_ON = "2026-04-07 00:00:01"
+
+
+@pytest.mark.parametrize(
+    ("materialized", "version", "is_due"),
+    [
+        ("incremental", {"last_known_at": "2026-04-07 00:00:00"}, False),
+        ("incremental", {"last_known_at": WEEK_ON}, True),
+        ("incremental", {"published_at": "2026-04-07T00:00:00Z"}, False),
+        ("incremental", {"published_at": "2026-04-07T00:00:01Z"}, True),
+        ("table", {"last_known_at": WEEK_ON, "published_at": "2026-04-09T00:00:00Z"}, False),
+    ],
+)
+def test_increments_are_compared_with_a_full_build_every_week(made, materialized, version, is_due):
+    made.config(TITLES).update(materialized=materialized, incremental_strategy="append")
+    made.build_and_replay()
+    made.verdicts[TITLES].update({"last_known_at": "2026-03-31 00:00:00", **version})
+    said = made.judge()
+    assert ((TITLES, "increments_equal_full") in said) == is_due
+    if is_due:
+        message = said[TITLES, "increments_equal_full"]
+        assert f"{TITLES} added rows by increments" in message
+        assert "compared up to 2026-03-31 00:00:00" in message
+    # Who was not replayed at all is told that, once.
+    made.replays.pop(TITLES)
+    assert [name for mart, name in made.judge() if mart == TITLES] == ["replayed"]
+
+
 def give_a_natural_key(made: Made) -> None:
     """Let the label mart's rows be told apart by a loan's number, which is no entity."""
     columns = made.model(LABELS)["columns"]

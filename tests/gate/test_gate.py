@@ -398,7 +398,7 @@ def test_status_of_a_project_that_is_ready(built_library):
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["mart", "state", "criteria"]
     assert [line.split() for line in lines[1:4]] == [
-        [name, "ok", "15", "of", "15", "pass"] for name in (LABELS, ACTIVITY, TITLES)
+        [name, "ok", "16", "of", "16", "pass"] for name in (LABELS, ACTIVITY, TITLES)
     ]
     assert lines[-1] == "ready: 2 feature views, 1 services, 1 label marts; release 1"
     assert "on trust: when rows were known of loan_returns; loans" in lines

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import duckdb
 import pytest
-from martfeast.declaration.declared import Column, Label, LabelMart, Restatement
+from martfeast.declaration.declared import Column, Label, LabelMart, MartTime, Restatement
 from martfeast.feature_types import feature_type
 from martfeast.places import Place
 from martfeast.published.release import PublishedVersion
@@ -129,6 +129,7 @@ def label_mart(path: Path, natural_key: tuple[str, ...]) -> LabelMart:
         deprecation_date="",
         waivers=[],
         restatement=Restatement(),
+        time=MartTime(),
         version=cast(PublishedVersion, SimpleNamespace(path=path)),
         place=Place(Path(), "models/orders.yml"),
         label=Label("is_late", "known_at", None),

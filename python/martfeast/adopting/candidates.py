@@ -72,6 +72,18 @@ def _rank(one: Candidate) -> tuple[bool, bool, int, str]:
     return not one.is_suitable, not _is_under_marts(one.model), len(rules), one.model.alias
 
 
+def as_candidate(graph: Graph, model: Model, types: dict[str, str]) -> Candidate:
+    """Return a model as the mart that it could be, whatever else speaks for or against it.
+
+    Args:
+        graph: of the project.
+        model: of the graph.
+        types: of its columns in the warehouse, which its YAML need not know.
+
+    """
+    return _candidate(graph, _typed(model, types), "it was asked for")
+
+
 def entity_name(column: str) -> str:
     """Return what the entity of a key column is best called."""
     return re.sub(r"_(?:id|key|code|number|no)$", "", column, flags=re.IGNORECASE)

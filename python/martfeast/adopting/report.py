@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from martfeast.adopting.candidates import Candidate, entity_name, find_candidates
-from martfeast.adopting.yaml_text import flow
+from martfeast.adopting.candidates import Candidate, find_candidates
+from martfeast.adopting.mart_yaml import example
 from martfeast.from_dbt.artifacts import read_artifacts
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.from_dbt.node import feast_meta
@@ -51,8 +51,8 @@ def candidates_report(project: ProjectLike) -> Report:
     if adapter != "duckdb":
         parts.append(f"note: this project runs on {adapter}, and martfeast publishes from DuckDB.")
     has_mart = any(feast_meta(model)[0] for model in artifacts.graph.models.values())
-    example = _example(found[0]) if found and found[0].is_suitable and not has_mart else None
-    return Report("\n\n".join(parts), example)
+    shown = example(found[0]) if found and found[0].is_suitable and not has_mart else None
+    return Report("\n\n".join(parts), shown)
 
 
 def _in_words(one: Candidate) -> str:
@@ -63,7 +63,7 @@ def _in_words(one: Candidate) -> str:
         lines = _missing(one) or ["Nothing is missing but meta.feast."]
     else:
         head = f"{name} cannot be a mart yet: {one.why}."
-        lines = list(_why_not(one))
+        lines = list(why_not(one))
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
@@ -79,7 +79,8 @@ def _missing(one: Candidate) -> list[str]:
     ]
 
 
-def _why_not(one: Candidate) -> Iterator[str]:
+def why_not(one: Candidate) -> Iterator[str]:
+    """Yield what a model lacks to be a mart: known columns, a key, a time; in sentences."""
     if not one.model.columns:
         yield "No column of it is known. Describe them in its YAML, or run `dbt docs generate`."
     elif not one.keys and one.sole_key:
@@ -91,53 +92,3 @@ def _why_not(one: Candidate) -> Iterator[str]:
         yield "No known column looks like a key, such as customer_id."
     if one.model.columns and not one.time:
         yield "No known column looks like the time when a row became known, such as known_at."
-
-
-def _example(one: Candidate) -> str:
-    """Return a candidate's YAML as it would have to be, as far as it can be known."""
-    model = one.model
-    lines = [
-        f"# {model.alias} as a mart, to paste into {_file(one)}. Check what is after a #, and <>.",
-        "models:",
-        f"  - name: {model.name}",
-        f"    description: {_line(model.description) or '<what a row is>'}",
-        "    config:",
-        f"      group: {model.sharing.group or '<who answers for it>'}",
-        "      access: public",
-        "      contract: {enforced: true}",
-        f"      event_time: {flow(one.time)}  # when what is in a row could first be known, UTC",
-        "      meta:",
-        "        feast:",
-        f"          timestamp: {flow(one.time)}",
-        "          # ttl: 30 days  # how long a row holds; for ever without",
-        "    data_tests:",
-        "      - martfeast.unique_grain:",
-        f"          arguments: {flow({'columns': [*one.keys, one.time]})}",
-        "    columns:",
-    ]
-    for name, column in model.columns.items():
-        lines += [
-            f"      - name: {flow(name)}",
-            f"        data_type: {column.data_type or '<as in the warehouse>'}",
-            f"        description: {_line(column.description) or '<with its unit>'}",
-        ]
-        if name in one.keys:
-            lines.append(
-                f"        config: {{meta: {{feast: {{entity: {entity_name(name)}}}}}}}"
-                "  # what the row is about"
-            )
-        if name in (*one.keys, one.time):
-            lines.append("        data_tests: [not_null]")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _file(one: Candidate) -> str:
-    patch = one.model.written.patch_path
-    if patch:
-        return patch.split("://", 1)[1]
-    return f"a YAML file beside {one.model.written.original_file_path}"
-
-
-def _line(text: str) -> str:
-    """Return a text as a YAML scalar on one line; '' if it is empty."""
-    return flow(" ".join(text.split())) if text.strip() else ""

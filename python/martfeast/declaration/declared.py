@@ -1,7 +1,7 @@
 """What a dbt project declares for Feast: marts, labels and exposures."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,31 @@ class Restatement:
     expected: str = ""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """A mart's rows as they are made and published, by ranges of event time in UTC.
+
+    size: hour, day, month or year. lateness: how much later than they were known facts may come
+    and still change rows.
+    """
+
+    size: str
+    lateness: timedelta
+
+
+@dataclass(frozen=True)
+class MartTime:
+    """What a mart says of its time.
+
+    start: where its history starts, UTC; None if it does not say. schedule: when it is to be made,
+    a cron expression in UTC; empty if it does not say. batch: None for a mart that is made whole.
+    """
+
+    start: datetime | None = None
+    schedule: str = ""
+    batch: Batch | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mart:
     """A dbt model that is published for Feast: a feature mart or a label mart.
@@ -80,7 +105,7 @@ class Mart:
     says when a row was known (feature mart) or when a model would be asked (label mart), UTC.
     created: the column that says when a row was published. model_version, deprecation_date: of a
     versioned model, as dbt has them. waivers: criteria it is excused from, as written.
-    restatement: what it says of changes to its own history.
+    restatement: what it says of changes to its own history. time: its start, schedule and batches.
     version: what is published of it. place: where it is declared.
     """
 
@@ -96,6 +121,7 @@ class Mart:
     deprecation_date: str
     waivers: list[dict[str, Any]]
     restatement: Restatement
+    time: MartTime
     version: PublishedVersion | None
     place: Place = field(repr=False, compare=False)
 

@@ -1,6 +1,5 @@
 """Reads marts from the graph: models with ``config.meta.feast``."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from martfeast.declaration.declared import (
 )
 from martfeast.declaration.keys import FEAST, read_keys
 from martfeast.declaration.mart_rules import check_mart
+from martfeast.declaration.mart_time import TIME_KEYS, duration, read_mart_time
 from martfeast.feature_types import feature_type
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.node import Model, Node, feast_meta
@@ -30,14 +30,15 @@ _MART_KEYS = {
     "label": dict,
     "waivers": list,
     "restatement": dict,
-    "batch": dict,
+    "materialize": str,
+    **TIME_KEYS,
 }
 _LABEL_MART_KEYS = {
     "timestamp": str,
     "label": dict,
     "waivers": list,
     "restatement": dict,
-    "batch": dict,
+    **TIME_KEYS,
 }
 _RESTATEMENT_KEYS = {"tolerance_share": object, "expected": str}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
@@ -116,6 +117,7 @@ class _MartReader:
             mart = LabelMart(label=label, natural_key=natural_key, **common)
         else:
             ttl = self._read_ttl(keys["ttl"]) if keys.get("ttl") is not None else None
+            self._check_materialize(keys.get("materialize", "changed"))
             mart = FeatureMart(ttl=ttl, online=keys.get("online", True), **common)
         if len(common["waivers"]) < len(keys.get("waivers", [])):
             self._add(
@@ -144,6 +146,7 @@ class _MartReader:
             "model_version": str(sharing.version or ""),
             "deprecation_date": sharing.deprecation_date or "",
             "restatement": self._read_restatement(keys.get("restatement", {})),
+            "time": read_mart_time(self.node, keys, self.place, self.name, self.log),
             "waivers": [one for one in keys.get("waivers", []) if isinstance(one, dict)],
             "version": self.version,
             "place": self.place,
@@ -202,23 +205,24 @@ class _MartReader:
         return Restatement(float(share), keys.get("expected", "").strip())
 
     def _read_ttl(self, value: Any) -> timedelta | None:
-        match = re.fullmatch(
-            r"\s*(\d+(?:\.\d+)?)\s+(minute|hour|day|week)s?\s*", str(value), re.IGNORECASE
-        )
+        ttl = duration(value)
         place = self.place.at(*FEAST, "ttl")
         fix = "Write a number and a unit, for example: 2 days"
-        if match is None:
+        if ttl is None:
             self._add(place, "ttl", "ttl-unreadable", f"'{value}' is not a duration.", fix)
             return None
-        try:
-            ttl = timedelta(**{f"{match[2].lower()}s": float(match[1])})
-        except OverflowError:
-            ttl = timedelta.max
         if not timedelta(seconds=1) <= ttl <= timedelta(days=36_525):
             fix = "Write one from a second to 100 years, or leave ttl out for no expiry."
             self._add(place, "ttl", "ttl-out-of-range", f"'{value}' is no sensible TTL.", fix)
             return None
         return ttl
+
+    def _check_materialize(self, value: str) -> None:
+        if value != "changed":
+            place = self.place.at(*FEAST, "materialize")
+            message = f"'{value}' is not what `martfeast materialize` writes."
+            fix = "Write changed: the rows that differ from what the online store has."
+            self._add(place, "materialize", "materialize-unknown", message, fix)
 
     def _read_columns(self, times: set[str], is_label_mart: bool) -> list[Column]:
         columns = []

@@ -73,6 +73,11 @@ def declare(artifacts: Artifacts, release: Release, log: ProblemLog) -> Project:
     """
     marts = read_marts(artifacts, release, log)
     check_marts(marts, log)
+    if any(one.config.materialized == "incremental" for one in artifacts.graph.models.values()):
+        # Few projects need the SQL parser, and it takes time to import.
+        from martfeast.declaration.look_back import check_look_back
+
+        check_look_back(artifacts, marts, log)
     exposures = read_exposures(artifacts, {mart.name: mart for mart in marts}, log)
     declaration = Declaration(
         {mart.name: mart for mart in marts if isinstance(mart, FeatureMart)},

@@ -47,7 +47,7 @@ class DuckDBWarehouse:
     def rows(self, query: str) -> pyarrow.Table:
         """Return a query's rows; moments are microseconds without zone, UTC."""
         with self._open() as connection:
-            return connection.execute(query).to_arrow_table()
+            return connection.sql(query).to_arrow_table()
 
     def export(self, rows: Rows, path: Path) -> None:
         """Write rows to a Parquet file in a new folder."""

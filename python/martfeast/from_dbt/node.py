@@ -29,13 +29,16 @@ class Config(Configured):
     """A node's configuration.
 
     event_time: the column that says when a row was known. file_format: of the table, where its
-    engine has several.
+    engine has several. batch_size, lookback, begin: of microbatch models.
     """
 
     materialized: str = ""
     incremental_strategy: str | None = None
     event_time: str | None = None
     file_format: str | None = None
+    batch_size: str | None = None
+    lookback: int | None = None
+    begin: Any = None
     is_contract_enforced: bool = Field(
         default=False, validation_alias=AliasPath("contract", "enforced")
     )

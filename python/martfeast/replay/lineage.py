@@ -13,7 +13,7 @@ from martfeast.engines.engine import Engine, Rows, open_engine
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.checksums import text_checksum
 from martfeast.from_dbt.graph import Graph
-from martfeast.from_dbt.node import Model, Source
+from martfeast.from_dbt.node import Macro, Model, Source
 from martfeast.problems import DeclarationError, Problem, refusal
 from martfeast.replay.compiled import Compiled, compile_project
 from martfeast.replay.declared_time import DeclaredTime, read_declared_time
@@ -25,6 +25,10 @@ from martfeast.replay.jinja import (
     names_used,
     taken_whole,
 )
+
+# The macros here read of a build which run of an incremental model it is. A replay builds a model
+# whole, where they give nothing, and the SQL of incremental models is never compared.
+INCREMENTS = ("martfeast", "macros/incremental/increment.sql")
 
 
 @dataclass(frozen=True)
@@ -332,7 +336,8 @@ def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
     direct = _direct_macros(graph, node.unique_id)
     ephemeral = [graph.models[name].code.raw for name in graph.ephemeral_in(node.unique_id)]
     macros = _macros_reached(graph, direct, [node.code.raw, *ephemeral])
-    called = [*ephemeral, *(graph.macros[name].macro_sql for name in macros)]
+    reached = (graph.macros[name] for name in macros)
+    called = [*ephemeral, *(macro.macro_sql for macro in reached if not _is_of_increments(macro))]
     found = jinja_reads(node.code.raw, called)
     whole = frozenset[str]().union(*map(taken_whole, [node.code.raw, *called]))
     found += [JinjaRead(UNREAD, name, 1) for name in sorted(graph.packages & whole)[:1]]
@@ -341,6 +346,10 @@ def _jinja(graph: Graph, node: Model | Source) -> tuple[JinjaRead, ...]:
     if not asked.isdisjoint(graph.macros_called(direct, with_dbts_own=True)):
         found.append(JinjaRead(QUERY, "a query", 1))
     return tuple(found)
+
+
+def _is_of_increments(macro: Macro) -> bool:
+    return (macro.package_name, macro.original_file_path) == INCREMENTS
 
 
 def _macros_reached(graph: Graph, direct: list[str], texts: list[str]) -> list[str]:

@@ -63,6 +63,9 @@ def _feature_view(mart: FeatureMart, entities: dict[str, "Entity"]) -> "FeatureV
         "dbt_group": mart.group,
         "dbt_version": mart.model_version,
         "dbt_deprecation_date": mart.deprecation_date,
+        "start": f"{mart.time.start:%Y-%m-%dT%H:%M:%S}" if mart.time.start else "",
+        "schedule": mart.time.schedule,
+        "batch_size": mart.time.batch.size if mart.time.batch else "",
     }
     tags = {"dbt_unique_id": mart.unique_id, **{k: v for k, v in optional.items() if v}}
     source = FileSource(

@@ -22,13 +22,19 @@ facts (entity, part, known_at) as (
 
 hourly as (
 
-    {{ spine('facts', ['entity', 'part']) }}
+    {{ martfeast.windowed_features(
+        facts='facts', entity=['entity', 'part'], known_at='known_at', spine='hours', spine_moment='hour_at',
+        aggregations=[{'name': 'fact_count', 'function': 'count', 'windows': ['1 hour']}]
+    ) }}
 
 ),
 
 daily as (
 
-    {{ spine('facts', ['entity'], grain='day') }}
+    {{ martfeast.windowed_features(
+        facts='facts', entity=['entity'], known_at='known_at', step='day', spine='hours', spine_moment='hour_at',
+        aggregations=[{'name': 'fact_count', 'function': 'count', 'windows': ['1 day']}]
+    ) }}
 
 ),
 

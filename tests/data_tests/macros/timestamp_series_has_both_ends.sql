@@ -14,7 +14,7 @@ hourly as (
 
     select
         span,
-        {{ timestamp_series('started_at', 'stopped_at', 'hour') }} as step_at
+        {{ martfeast.timestamp_series('started_at', 'stopped_at', 'hour') }} as step_at
     from spans
 
 ),
@@ -23,7 +23,7 @@ daily as (
 
     select
         span,
-        {{ timestamp_series('started_at', 'stopped_at', 'day') }} as step_at
+        {{ martfeast.timestamp_series('started_at', 'stopped_at', 'day') }} as step_at
     from spans
 
 ),

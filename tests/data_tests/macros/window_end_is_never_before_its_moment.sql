@@ -13,9 +13,9 @@ with cases (moment, hour_end, day_end) as (
 
 select
     moment,
-    {{ window_end('moment', 'hour') }} as found_hour_end,
-    {{ window_end('moment', 'day') }} as found_day_end
+    {{ martfeast.window_end('moment', 'hour') }} as found_hour_end,
+    {{ martfeast.window_end('moment', 'day') }} as found_day_end
 from cases
 where
-    {{ window_end('moment', 'hour') }} is distinct from hour_end
-    or {{ window_end('moment', 'day') }} is distinct from day_end
+    {{ martfeast.window_end('moment', 'hour') }} is distinct from hour_end
+    or {{ martfeast.window_end('moment', 'day') }} is distinct from day_end

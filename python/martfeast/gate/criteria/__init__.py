@@ -9,6 +9,7 @@ from martfeast.gate.criteria.quality import (
     TESTS_PASSED,
 )
 from martfeast.gate.criteria.truth import (
+    INCREMENTS_EQUAL_FULL,
     KNOWLEDGE_TIME_DECLARED,
     LABEL_AUDITED,
     NO_LABEL_UPSTREAM,
@@ -29,6 +30,7 @@ CRITERIA = (
     NO_LABEL_UPSTREAM,
     LABEL_AUDITED,
     REPLAYED,
+    INCREMENTS_EQUAL_FULL,
     HISTORY_UNCHANGED,
     SCHEMA_COMPATIBLE,
 )

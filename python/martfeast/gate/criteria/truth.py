@@ -1,7 +1,7 @@
 """Criteria of truth: does it represent ground truth."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from martfeast.declaration.declared import LabelMart, Mart
 from martfeast.declaration.keys import FEAST
@@ -11,6 +11,8 @@ from martfeast.gate.evidence import Evidence
 from martfeast.published.release import PublishedVersion
 from martfeast.published.replays import ReplayRecord
 
+# How long increments may go on before all rows are built anew and compared.
+INCREMENTS_FOR = timedelta(days=7)
 # Generic tests that audit a label.
 LABEL_AUDITS = ("label_coverage", "label_base_rate")
 
@@ -117,6 +119,34 @@ def _replayed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
         yield Finding(f"Its replay failed: {record.failure}.", fix, mart.place)
 
 
+def _increments_equal_full(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
+    version, record = evidence.verdict(mart).version, evidence.replays.get(mart.unique_id)
+    increments = [
+        evidence.graph.models[name].alias
+        for name in sorted(evidence.lineage(mart))
+        if name in evidence.graph.models
+        and evidence.graph.models[name].config.materialized == "incremental"
+    ]
+    # A replay builds all rows anew before it withholds any, and has not passed if they are others.
+    if not increments or version is None or record is None or any(_replayed(evidence, mart)):
+        return  # the last of which says what is missing
+    try:
+        compared = datetime.fromisoformat(str(record.known_until))
+        grown = datetime.fromisoformat(str(version.last_known_at)) - compared
+        grown = max(grown, version.published_at - datetime.fromisoformat(record.replayed_at))
+    except ValueError:  # without rows, or in a year that Python does not have
+        return
+    if grown > INCREMENTS_FOR:
+        yield Finding(
+            f"{some(increments)} added rows by increments, and all rows were last built anew and"
+            f" compared up to {record.known_until}, on {record.replayed_at}; it goes up to"
+            f" {version.last_known_at}, published {version.published_at:%Y-%m-%d}.",
+            f"Run `martfeast replay --select {mart.name}`, at least every"
+            f" {INCREMENTS_FOR.days} days.",
+            mart.place,
+        )
+
+
 def _other_sql(record: ReplayRecord, version: PublishedVersion) -> list[str]:
     """Return which models ran other SQL for a version than in its replay, by name."""
     return [
@@ -159,4 +189,10 @@ REPLAYED = Criterion(
     TRUTH,
     "Built again as of past moments, by its present code, it never knew the future.",
     _replayed,
+)
+INCREMENTS_EQUAL_FULL = Criterion(
+    "increments_equal_full",
+    TRUTH,
+    "What increments left is what a full build gives, shown within the last 7 days.",
+    _increments_equal_full,
 )

@@ -5,6 +5,7 @@
   What is asked of a mart, and of each of its ancestors:
     - its last build succeeded, was whole (no --empty, no --sample, no --defer), and ran the code that the
       project has now, macros included; what an incremental model keeps was built so as well;
+    - the ranges of event time that it was built by leave no gap;
     - no later run that was to rebuild it ended without a word;
     - it was built after its ancestors were;
     - every test on it ran after its rows were made, on the same load of the sources, and passed.
@@ -29,6 +30,8 @@
     ('relations', martfeast.judge_relations()),
     ('row_ages', martfeast.judge_row_ages()),
     ('build_reasons', martfeast.judge_build_reasons()),
+    ('range_pieces', martfeast.judge_range_pieces()),
+    ('range_reasons', martfeast.judge_range_reasons()),
     ('order_reasons', martfeast.judge_order_reasons()),
     ('source_readings', martfeast.judge_source_readings()),
     ('input_ages', martfeast.judge_input_ages()),

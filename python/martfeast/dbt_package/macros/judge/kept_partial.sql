@@ -1,6 +1,6 @@
 {#
   An incremental model and a snapshot keep what earlier builds left. One that was built on part of the data stays
-  partial until a full refresh on all of it; so does one that began with a window of event times.
+  partial until a full refresh on all of it.
 #}
 {% macro judge_kept_partial() %}
 {% set evidence = martfeast.evidence_schema() %}
@@ -8,7 +8,6 @@
 with builds as (
     select
         results.node_id,
-        coalesce(results.is_window, false) as is_window,
         target_invocations.is_partial,
         target_invocations.invocation_number,
         max(target_invocations.invocation_number) filter (where target_invocations.is_full_refresh)
@@ -24,16 +23,8 @@ with builds as (
     where
         results.status = 'success'
         and results.materialized in ('incremental', 'snapshot')
-),
-
-kept as (
-    select
-        node_id,
-        is_partial or (is_window and invocation_number = coalesce(refresh_number, first_number)) as is_part
-    from builds
-    where invocation_number >= coalesce(refresh_number, first_number)
 )
 
-select distinct node_id from kept
-where is_part
+select distinct node_id from builds
+where is_partial and invocation_number >= coalesce(refresh_number, first_number)
 {% endmacro %}

@@ -15,6 +15,8 @@ select
     tested_nodes,
     is_mart,
     relations,
+    batch_size,
+    start_at,
     materialized in ('view', 'ephemeral') as is_view
 from {{ evidence }}.nodes
 {% endmacro %}

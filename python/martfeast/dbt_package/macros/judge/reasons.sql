@@ -22,6 +22,14 @@ union
 
 select
     mart_id,
+    1 as priority,
+    reason
+from {{ judge }}.range_reasons
+
+union
+
+select
+    mart_id,
     priority,
     reason
 from {{ judge }}.test_results

@@ -2,7 +2,8 @@
   The tables that hold the evidence: what dbt ran, what came of it, and what was published; columns with their types
   in words that every engine has a type for. A column is only ever added, at the end of a table.
 
-  Rows are only ever added, except to `nodes`, which says what the project holds now. Order is by
+  Rows are only ever added, except to `nodes`, which says what the project holds now, and that the open end of a range
+  is filled in when its run ends. Order is by
   `invocation_number`, which counts up by one, and never by the clock: clocks go back.
 #}
 {% macro evidence_structure() %}
@@ -82,7 +83,17 @@
       'owner': 'text',
       'is_mart': 'boolean',
       'waivers': 'texts',
-      'relations': 'texts'
+      'relations': 'texts',
+      'batch_size': 'text',
+      'start_at': 'timestamp'
+    },
+    'ranges': {
+      'invocation_id': 'text',
+      'node_id': 'text',
+      'relation': 'text',
+      'range_start': 'timestamp',
+      'range_end': 'timestamp',
+      'horizon': 'timestamp'
     }
   }) }}
 {% endmacro %}

@@ -27,19 +27,11 @@
 {% endmacro %}
 
 
-{#
-  Whether dbt builds some of a model's batches only: from --event-time-start on, which is after the first, or to
-  --event-time-end, which is over. dbt takes these two together.
-#}
-{% macro is_window(node) %}
-  {% set start = invocation_args_dict.get('event_time_start') | string | replace('T', ' ') %}
-  {% set end = invocation_args_dict.get('event_time_end') | string | replace('T', ' ') %}
-  {% set begin = node.config.get('begin') | string | replace('T', ' ') %}
-  {{ return(
-    invocation_args_dict.get('event_time_start') is not none
-    and node.config.get('incremental_strategy') == 'microbatch'
-    and (start[:begin | length] > begin or end < run_started_at.strftime('%Y-%m-%d %H:%M:%S'))
-  ) }}
+{# Whether what this run builds has rows of part of the data, or of another environment. #}
+{% macro is_partial_run() %}
+  {% set partial = flags.WHICH == 'clone' or martfeast.is_part_of_the_data()
+    or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') %}
+  {{ return(true if partial else false) }}
 {% endmacro %}
 
 
@@ -52,10 +44,6 @@
       {% do relations.append(graph.nodes[node_id].relation_name or '') %}
     {% endfor %}
   {% endif %}
-  {# Rows of part of the data, or of another environment. #}
-  {% set partial = flags.WHICH == 'clone' or martfeast.is_part_of_the_data()
-    or invocation_args_dict.get('defer') or invocation_args_dict.get('favor_state') %}
-  {% set is_partial = true if partial else false %}
   {% set sql %}
     select
         coalesce(max(invocation_number), 0) as newest,
@@ -68,7 +56,7 @@
       (invocations['newest'] | int) + 1,
       invocation_id,
       flags.WHICH,
-      is_partial,
+      martfeast.is_partial_run(),
       flags.FULL_REFRESH is true,
       target.name,
       dbt_version,
@@ -117,12 +105,13 @@
         martfeast.moment(timing.started_at) if timing else none,
         martfeast.moment(timing.completed_at) if timing else none,
         result.execution_time,
-        martfeast.is_window(node) if node.resource_type == 'model' else false,
+        none,
         relations.get(node.unique_id),
         local_md5(node.compiled_code | trim) if node.compiled_code is string else none
       ]) %}
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}
+    {% do martfeast.record_ranges(results) %}
     {% do martfeast.empty_evidence('nodes') %}
     {% do martfeast.insert_evidence('nodes', nodes) %}
     {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
@@ -198,7 +187,9 @@
       owners.get(node.config.group),
       feast is not none,
       waivers,
-      martfeast.relations_of(node, relations_known)
+      martfeast.relations_of(node, relations_known),
+      martfeast.batch_of(node).size if node.resource_type == 'model' else none,
+      martfeast.batch_of(node).start if node.resource_type == 'model' else none
     ]) %}
   {% endfor %}
   {{ return(rows) }}

@@ -4,7 +4,7 @@
   start, stop: SQL of timestamps. step: 'hour' or 'day'.
 #}
 {% macro timestamp_series(start, stop, step) -%}
-  {{ return(adapter.dispatch('timestamp_series', 'nyc_flights')(start, stop, step)) }}
+  {{ return(adapter.dispatch('timestamp_series', 'martfeast')(start, stop, step)) }}
 {%- endmacro %}
 
 {% macro default__timestamp_series(start, stop, step) -%}

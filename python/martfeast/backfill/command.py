@@ -1,0 +1,44 @@
+"""The command ``martfeast backfill``."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from martfeast.options import MOMENT, dbt_options
+
+if TYPE_CHECKING:
+    from martfeast.from_dbt.dbt_project import DbtProject
+
+
+@click.command("backfill", short_help="Make past days of a mart anew, test and publish them.")
+@click.argument("mart")
+@dbt_options
+@click.option("--from", "start", type=MOMENT, required=True, help="The first moment, UTC.")
+@click.option("--to", "end", type=MOMENT, required=True, help="The moment after the last, UTC.")
+@click.option(
+    "--batches",
+    "at_once",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many batches each run of dbt makes.",
+)
+def backfill_command(
+    mart: str, project: "DbtProject", start: datetime, end: datetime, at_once: int
+) -> None:
+    """Make past batches of MART anew, and of all that depends on it; test, and publish them.
+
+    MART is a model that dbt makes by ranges of event time: microbatch or replace_range. What was
+    published before holds until all is made and tested. A run that was cut off goes on where it
+    was: run the same command again. Exits with 1 if a mart is held back.
+    """
+    from martfeast.backfill.run import backfill
+
+    done = backfill(project, mart, start, end, click.echo, at_once)
+    for changes in done.changes:
+        click.echo(str(changes))
+    for name, reasons in done.held_back.items():
+        click.echo(f"{name} is held back: {'; '.join(reasons)}")
+    click.echo(f"Release {done.release} holds.")
+    raise SystemExit(1 if done.held_back else 0)

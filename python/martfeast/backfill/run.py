@@ -1,0 +1,251 @@
+"""Makes past batches of a mart anew, tests them, and publishes them as one release."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from martfeast.backfill.changes import MartChanges, changes_between
+from martfeast.backfill.dbt_process import DbtProcess
+from martfeast.backfill.plan import BackfillPlan, Range, plan_backfill
+from martfeast.declaration.project import Project, read_project
+from martfeast.engines.abilities import REPLAY_ENGINE
+from martfeast.engines.engine import open_engine
+from martfeast.files import locked, remove, replaced
+from martfeast.from_dbt.artifacts import read_settings
+from martfeast.from_dbt.checksums import code_checksum
+from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.problems import DeclarationError, ProblemLog, refusal
+from martfeast.published.release import Release, read_release
+from martfeast.publishing.publish import publish
+from martfeast.running_dbt.stand_in import read_target
+
+STATE, LOCK = "backfill.json", ".backfill.lock"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What a backfill did.
+
+    release: the number of the release that holds now. made, found_done: batches that were made, and
+    that an earlier run had made. changes: of each mart that has another version now. held_back: why
+    marts were not published, by name.
+    """
+
+    release: int
+    made: int
+    found_done: int
+    changes: list[MartChanges]
+    held_back: dict[str, list[str]]
+
+
+def backfill(
+    dbt_project: DbtProject,
+    name: str,
+    start: datetime,
+    end: datetime,
+    say: Say,
+    at_once: int = 1,
+) -> Backfilled:
+    """Make past batches of a mart anew, and all that depends on it; test, and publish them at once.
+
+    A run that is cut off, or fails, has published nothing. Its batches stand: the next run with the
+    same range goes on after them, if the mart's code is the same.
+
+    Args:
+        dbt_project: the project, with dbt's options.
+        name: a model that dbt makes by ranges of event time.
+        start: the first moment, UTC.
+        end: the moment after the last, UTC.
+        say: is told of progress, a line at a time.
+        at_once: how many batches each run of dbt makes.
+
+    Raises:
+        DeclarationError: the range or the model cannot be made, or dbt failed; what was published
+            before holds.
+
+    """
+    _, settings = read_settings(dbt_project)
+    target = dbt_project.target_asked_for or settings.get("target")
+    with contextlib.chdir(dbt_project.folder):
+        dbt_project = replace(dbt_project, folder=Path(), target=target)
+        with DbtProcess(dbt_project.arguments) as dbt:
+            _parse(dbt)
+        project = read_project(dbt_project)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        plan = plan_backfill(project, name, start, end, now)
+        folder = project.artifacts.published_path
+        with locked(folder / LOCK, "another martfeast backfill runs"):
+            return _Backfill(dbt_project, project, plan, say).run(at_once)
+
+
+def _parse(dbt: DbtProcess) -> None:
+    """Parse the project as it is now, and write its manifest."""
+    if failures := dbt.run(["parse"]):
+        message = f"dbt cannot parse it: {failures[-1]}."
+        raise refusal("dbt project", "not-parsed", message, "Mend it.")
+
+
+class _Backfill:
+    def __init__(
+        self, dbt_project: DbtProject, project: Project, plan: BackfillPlan, say: Say
+    ) -> None:
+        self.dbt_project = dbt_project
+        self.project = project
+        self.plan = plan
+        self.say = say
+        self.state = project.artifacts.published_path / STATE
+
+    def run(self, at_once: int) -> Backfilled:
+        folder = self.project.artifacts.published_path
+        before = read_release(folder, ProblemLog())
+        done = self._done()
+        left = [one for one in self.plan.batches if one not in done]
+        if done:
+            self.say(f"{self._count(len(done))} of this backfill are made already, and stand")
+        with DbtProcess(self.dbt_project.arguments) as dbt:
+            _parse(dbt)
+            failure = self._make(dbt, left, at_once)
+        if failure:
+            raise self._failed(failure)
+        if self.project.artifacts.graph.adapter_type != REPLAY_ENGINE:
+            publish(self.dbt_project, self.say)
+        remove(self.state)
+        after = read_release(folder, ProblemLog())
+        changes, held_back = self._outcome(before, after)
+        return Backfilled(after.number, len(left), len(done), changes, held_back)
+
+    def _make(self, dbt: DbtProcess, left: list[Range], at_once: int) -> str:
+        """Make the batches that are left and what follows, and test; return what failed."""
+        began = time.monotonic()
+        for number in range(0, len(left), at_once):
+            chunk = left[number : number + at_once]
+            if failures := dbt.run(self._command("run", self.plan.by_batch, chunk)):
+                return failures[-1]
+            made = number + len(chunk)
+            seconds = (time.monotonic() - began) / made * (len(left) - made)
+            self.say(
+                f"{chunk[-1][0]:%Y-%m-%d %H:%M}  {self._count(made)} of {len(left):,} made"
+                + (f"; about {_span(seconds)} left" if made < len(left) else "")
+            )
+        if self.plan.afterwards:
+            self.say(f"building what depends on it: {', '.join(self.plan.afterwards)}")
+            command = self._command("run", self.plan.afterwards, self.plan.batches)
+            if failures := dbt.run(command):
+                return failures[-1]
+        self.say("testing and publishing")
+        for failure in dbt.run(["test", "--select", *self.plan.tested], may_publish=True):
+            self.say(f"dbt says: {failure}")
+        return ""
+
+    def _command(self, command: str, names: list[str], chunk: list[Range]) -> list[str]:
+        return [command, "--select", *names, *self._options(chunk)]
+
+    def _options(self, chunk: list[Range]) -> list[str]:
+        start, end = chunk[0][0], chunk[-1][1]
+        return [
+            *("--event-time-start", f"{start:%Y-%m-%d %H:%M:%S}"),
+            *("--event-time-end", f"{end:%Y-%m-%d %H:%M:%S}"),
+        ]
+
+    def _failed(self, failure: str) -> DeclarationError:
+        return refusal(
+            self.plan.by_batch[0],
+            "backfill-failed",
+            f"dbt says: {failure}. {self._count(len(self._done()))} are made and stand; nothing is"
+            " published.",
+            "Mend that, and run the same command: it goes on from there.",
+        )
+
+    def _count(self, count: int) -> str:
+        size = self.plan.batch_size
+        return f"{count:,} {size}{'s' if count != 1 else ''}"
+
+    def _done(self) -> list[Range]:
+        """Return the batches that an earlier run of this backfill has made with this code.
+
+        The evidence says so; the file beside the releases says only when that run began.
+        """
+        found = self._evidence(self._newest_sql())
+        newest = found[0]["newest"] if found else 0
+        wanted = {
+            "model": self.plan.model,
+            "start": f"{self.plan.batches[0][0]}",
+            "end": f"{self.plan.batches[-1][1]}",
+        }
+        try:
+            noted = json.loads(self.state.read_text())
+        except (FileNotFoundError, ValueError):
+            noted = {}
+        if {key: noted.get(key) for key in wanted} != wanted:
+            if noted:
+                self.say(
+                    f"the backfill of {noted.get('model')} from {noted.get('start')} to"
+                    f" {noted.get('end')} was not finished, and is given up; what it made stands"
+                )
+            with replaced(self.state) as file:
+                file.write_text(json.dumps({**wanted, "after_invocation": newest}))
+            return []
+        ranges = [
+            (row["range_start"], row["range_end"])
+            for row in self._evidence(self._ranges_sql(int(noted["after_invocation"])))
+        ]
+        return [
+            (start, end)
+            for start, end in self.plan.batches
+            if any(first <= start and end <= last for first, last in ranges)
+        ]
+
+    def _newest_sql(self) -> str:
+        return "select coalesce(max(invocation_number), 0) as newest from {invocations}"
+
+    def _ranges_sql(self, after: int) -> str:
+        checksum = code_checksum(self.project.artifacts.graph, self.plan.model)
+        return (
+            "select ranges.range_start, ranges.range_end from {ranges} as ranges"
+            " inner join {invocations} as invocations"
+            " on ranges.invocation_id = invocations.invocation_id"
+            " inner join {results} as results on ranges.invocation_id = results.invocation_id"
+            " and ranges.node_id = results.node_id"
+            f" where ranges.node_id = '{self.plan.model}' and not invocations.is_partial"
+            f" and invocations.invocation_number > {after}"
+            " and results.status in ('success', 'partial success')"
+            f" and results.code_checksum = '{checksum}'"
+        )
+
+    def _evidence(self, sql: str) -> list[dict[str, Any]]:
+        """Return rows of the evidence, as the target's engine has it; none if there is none yet."""
+        target = read_target(self.dbt_project, self.project.artifacts.target)
+        engine = open_engine(target.credentials)
+        schema = self.project.artifacts.evidence_schema
+        names = {
+            table: engine.name(schema, table) for table in ("invocations", "ranges", "results")
+        }
+        rows: list[dict[str, Any]] = engine.rows(sql.format(**names)).to_pylist()
+        return rows
+
+    def _outcome(
+        self, before: Release, after: Release
+    ) -> tuple[list[MartChanges], dict[str, list[str]]]:
+        names = {*self.plan.tested}
+        graph = self.project.artifacts.graph
+        changes, held_back = [], {}
+        for mart in self.project.declaration.marts.values():
+            if graph.models[mart.unique_id].name not in names:
+                continue
+            old, verdict = before.verdict(mart.unique_id).version, after.verdict(mart.unique_id)
+            if verdict.held_back:
+                held_back[mart.name] = list(verdict.held_back)
+            elif verdict.version is not None:
+                changes.append(changes_between(mart, old, verdict.version))
+        return changes, held_back
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes > 1 else f"{round(seconds)} seconds"

@@ -1,0 +1,142 @@
+{#
+  The time that a relation made by ranges has to have rows of, from the start of its history to where its facts end, in
+  pieces: for each, the newest build of it and the code of that, null where it was never built. The batch in which the
+  facts end may still be to come. What was built before all rows were made anew the last time is gone. Builds from before ranges were recorded count as whole,
+  unless they were of a window of event times.
+#}
+{% macro judge_range_pieces() %}
+{% set evidence = martfeast.evidence_schema() %}
+{% set judge = martfeast.judge_schema() %}
+with built as (
+    select
+        results.node_id,
+        results.invocation_id,
+        results.code_checksum,
+        results.is_window,
+        results.completed_at,
+        project_nodes.batch_size,
+        project_nodes.start_at,
+        project_nodes.code_checksum as present_checksum,
+        target_invocations.invocation_number,
+        target_invocations.is_full_refresh,
+        target_invocations.is_partial
+    from {{ evidence }}.results
+    inner join {{ judge }}.target_invocations
+        on results.invocation_id = target_invocations.invocation_id
+    inner join {{ judge }}.project_nodes
+        on
+            results.node_id = project_nodes.node_id
+            and results.relations[1] = project_nodes.relations[1]
+    where
+        results.status in ('success', 'partial success')
+        and project_nodes.batch_size is not null
+        and not target_invocations.is_partial
+),
+
+ranges as (
+    select
+        built.*,
+        coalesce(ranges.range_start, timestamp '-infinity') as range_start,
+        coalesce(ranges.range_end, ranges.range_start, built.completed_at) as range_end,
+        coalesce(ranges.horizon, built.completed_at) as horizon
+    from built
+    left join {{ evidence }}.ranges
+        on
+            built.node_id = ranges.node_id
+            and built.invocation_id = ranges.invocation_id
+    where ranges.node_id is not null or not coalesce(built.is_window, true)
+),
+
+restarts as (
+    select
+        node_id,
+        max(invocation_number) as invocation_number
+    from ranges
+    where is_full_refresh or range_start = timestamp '-infinity'
+    group by node_id
+),
+
+kept as (
+    select ranges.*
+    from ranges
+    left join restarts on ranges.node_id = restarts.node_id
+    where ranges.invocation_number >= coalesce(restarts.invocation_number, 0)
+),
+
+bounds as (
+    select
+        node_id,
+        any_value(batch_size) as batch_size,
+        coalesce(any_value(start_at), timestamp '-infinity') as first_moment,
+        max_by(horizon, invocation_number) as horizon,
+        max(range_end) as last_end
+    from kept
+    group by node_id
+),
+
+due as (
+    select
+        node_id,
+        batch_size,
+        first_moment,
+        greatest(date_trunc(batch_size, horizon), least(horizon, last_end)) as last_moment
+    from bounds
+),
+
+moments as (
+    select
+        node_id,
+        first_moment as moment
+    from due
+
+    union
+
+    select
+        node_id,
+        last_moment as moment
+    from due
+
+    union
+
+    select
+        node_id,
+        range_start as moment
+    from kept
+
+    union
+
+    select
+        node_id,
+        range_end as moment
+    from kept
+),
+
+pieces as (
+    select
+        node_id,
+        moment as piece_start,
+        lead(moment) over (partition by node_id order by moment) as piece_end
+    from moments
+)
+
+select
+    pieces.node_id,
+    pieces.piece_start,
+    pieces.piece_end,
+    due.batch_size,
+    max(kept.invocation_number) as invocation_number,
+    max_by(kept.code_checksum, kept.invocation_number) as code_checksum,
+    any_value(kept.present_checksum) as present_checksum
+from pieces
+inner join due on pieces.node_id = due.node_id
+left join kept
+    on
+        pieces.node_id = kept.node_id
+        and pieces.piece_start >= kept.range_start
+        and pieces.piece_end <= kept.range_end
+where
+    pieces.piece_end is not null
+    and pieces.piece_start >= due.first_moment
+    and pieces.piece_end <= due.last_moment
+group by pieces.node_id, pieces.piece_start, pieces.piece_end, due.batch_size
+{% endmacro %}

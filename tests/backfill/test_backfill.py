@@ -1,0 +1,181 @@
+"""`martfeast backfill`, on marts made by ranges: real dbt, batch by batch."""
+
+import pytest
+
+TITLES, ACTIVITY = "title_availability", "member_activity_daily"
+SQL, SEED = f"models/marts/{TITLES}.sql", "seeds/shelf_checks.csv"
+HEAD = "branch_code,title_id,known_at,copies_free,waiting_days,shelf_mark\n"
+STRATEGY = (
+    "{% macro get_incremental_replace_range_sql(arguments) %}"
+    "{{ return(martfeast.replace_range_sql(arguments)) }}{% endmacro %}\n"
+)
+CONFIG = {
+    "replace_range": "{{ config(materialized='incremental',"
+    " incremental_strategy='replace_range', begin='2026-03-01', on_schema_change='fail') }}\n",
+    "microbatch": "{{ config(materialized='incremental', incremental_strategy='microbatch',"
+    " begin='2026-03-01', batch_size='day', on_schema_change='fail') }}\n",
+}
+RANGE_FILTER = """
+{% set increment = martfeast.increment() %}
+{% if increment %}
+where known_at >= {{ increment.start }}
+{% if increment.end %}and known_at < {{ increment.end }}{% endif %}
+{% endif %}
+"""
+WHOLE = {
+    "replace_range": (),
+    "microbatch": ("--event-time-start", "2026-03-01", "--event-time-end", "2026-03-13"),
+}
+
+
+def seed_of(days, copies=1):
+    lines = [f"north,{title},2026-03-{day:02} 08:00:00,{copies},0.5,N" for day in days
+             for title in (10, 11)]  # fmt: skip
+    return HEAD + "\n".join(lines) + "\n"
+
+
+@pytest.fixture(params=["replace_range", "microbatch"])
+def ranged(request, library):
+    """A mart of twelve days of March, made by ranges, built whole."""
+    strategy = request.param
+    (library.path / "macros").mkdir(exist_ok=True)
+    (library.path / "macros/strategy.sql").write_text(STRATEGY)
+    text = (library.path / SQL).read_text()
+    (library.path / SQL).write_text(CONFIG[strategy] + text + RANGE_FILTER)
+    (library.path / SEED).write_text(seed_of(range(1, 13)))
+    library.execute(f"drop table {TITLES}")
+    library.said("build", *WHOLE[strategy])
+    assert library.published_mart(TITLES)["held_back"] == []
+    return library, strategy
+
+
+def rows(library):
+    return library.query(f"select * from {TITLES} order by all")
+
+
+def number_of(library):
+    return library.release()["release_number"]
+
+
+def backfill(library, *arguments):
+    result = library.martfeast("backfill", TITLES, *arguments, cwd=library.path)
+    return result, result.stdout + result.stderr
+
+
+def test_a_range_is_made_anew_and_published_once(ranged):
+    library, _ = ranged
+    release = number_of(library)
+    # The facts of all days are others now; two days are made anew.
+    (library.path / SEED).write_text(seed_of(range(1, 13), copies=3))
+    assert library.dbt("seed").returncode == 0
+    result, said = backfill(library, "--from", "2026-03-05", "--to", "2026-03-07")
+    assert result.returncode == 0, said
+    assert "2026-03-05 00:00  1 day of 2 made; about" in said
+    assert "2026-03-06 00:00  2 days of 2 made" in said
+    assert f"{TITLES}: 0 rows added, 4 rows changed, 0 rows gone" in said
+    assert "2026-03-05  0 added, 2 changed, 0 gone" in said
+    assert "copies_free is another value in 4 rows" in said
+    assert number_of(library) == release + 1
+    changed = {str(row[2])[:10] for row in rows(library) if row[3] == 3}
+    assert changed == {"2026-03-05", "2026-03-06"}
+
+
+def test_an_increment_makes_its_own_days_only(ranged):
+    library, strategy = ranged
+    (library.path / SEED).write_text(seed_of(range(1, 15), copies=2))
+    window = ["--event-time-start", "2026-03-13", "--event-time-end", "2026-03-15"]
+    library.said("build", *(window if strategy == "microbatch" else []))
+    assert library.published_mart(TITLES)["held_back"] == []
+    days = {str(row[2])[8:10]: row[3] for row in rows(library)}
+    assert sorted(days) == [f"{day:02}" for day in range(1, 15)]
+    # One day back is made again by itself, where nobody names a range.
+    assert {day for day, copies in days.items() if copies == 2} == (
+        {"13", "14"} if strategy == "microbatch" else {"11", "12", "13", "14"}
+    )
+
+
+def test_a_gap_is_held_back_until_it_is_filled(ranged):
+    """Of a mart that was built whole, the day that its facts ended in is made again too."""
+    library, strategy = ranged
+    first = "2026-03-12" if strategy == "replace_range" else "2026-03-13"
+    versions = library.versions()
+    (library.path / SEED).write_text(seed_of(range(1, 19)))
+    window = ["--event-time-start", "2026-03-16", "--event-time-end", "2026-03-19"]
+    library.said("build", *window)
+    assert library.versions() == versions
+    (reason,) = library.published_mart(TITLES)["held_back"]
+    assert f"{TITLES} has no rows of {first} 00:00 to 2026-03-16 00:00" in reason
+    command = reason.split("(martfeast backfill ")[1].rstrip(")").split()
+    assert command[0] == TITLES
+    result, said = backfill(library, *command[1:])
+    assert result.returncode == 0, said
+    assert "12 rows added" in said
+    assert library.published_mart(TITLES)["held_back"] == []
+    assert len(rows(library)) == 36
+
+
+def test_other_code_under_old_days_is_named(ranged):
+    library, _ = ranged
+    library.replace_in(SQL, "as copies_free", "+ 0 as copies_free")
+    window = ["--event-time-start", "2026-03-11", "--event-time-end", "2026-03-13"]
+    library.said("build", *window)
+    (reason,) = library.published_mart(TITLES)["held_back"]
+    assert f"{TITLES} was built by other code for 2026-03-01 00:00 to 2026-03-11 00:00" in reason
+    result, said = backfill(library, "--from", "2026-03-01", "--to", "2026-03-11", "--batches", "4")
+    assert result.returncode == 0, said
+    assert "no row is another than before" in said
+    assert library.published_mart(TITLES)["held_back"] == []
+
+
+def test_a_backfill_that_failed_goes_on_where_it_was(ranged):
+    library, _ = ranged
+    release = number_of(library)
+    (library.path / SEED).write_text(
+        seed_of(range(1, 13), copies=3).replace("2026-03-04 08:00:00,3", "2026-03-04 08:00:00,x")
+    )
+    # Text where a number is to be stops the fourth day only.
+    library.replace_in("dbt_project.yml", "waiting_days: float}",
+                       "waiting_days: float, copies_free: varchar}")  # fmt: skip
+    assert library.dbt("seed", "--full-refresh").returncode == 0
+    result, said = backfill(library, "--from", "2026-03-02", "--to", "2026-03-07")
+    assert result.returncode == 1
+    assert "[backfill-failed]" in said
+    assert "2 days are made and stand; nothing is published" in said
+    assert "Traceback" not in said
+    assert number_of(library) == release
+    (library.path / SEED).write_text(seed_of(range(1, 13), copies=3))
+    assert library.dbt("seed", "--full-refresh").returncode == 0
+    result, said = backfill(library, "--from", "2026-03-02", "--to", "2026-03-07")
+    assert result.returncode == 0, said
+    assert "2 days of this backfill are made already, and stand" in said
+    assert "3 days of 3 made" in said
+    assert number_of(library) == release + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end", "rule"),
+    [
+        (TITLES, "2026-03-07", "2026-03-05", "range-reversed"),
+        (TITLES, "2026-03-05", "2026-03-05", "range-reversed"),
+        (TITLES, "2026-02-28", "2026-03-05", "range-before-start"),
+        (TITLES, "2026-03-05", "2999-01-01", "range-in-the-future"),
+        (ACTIVITY, "2026-03-05", "2026-03-06", "not-made-by-ranges"),
+        ("title_availibility", "2026-03-05", "2026-03-06", "model-unknown"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused(ranged_once, name, start, end, rule):
+    library = ranged_once
+    before = library.published_bytes()
+    result = library.martfeast("backfill", name, "--from", start, "--to", end, cwd=library.path)
+    assert result.returncode == 1
+    assert f"[{rule}]" in result.stderr
+    assert "nothing was changed" in result.stderr
+    assert library.published_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def ranged_once(tmp_path_factory, parsed_library):
+    """A project with a mart by ranges, parsed and not built: tests do not change it."""
+    library = parsed_library.copy_to(tmp_path_factory.mktemp("ranged") / "project")
+    (library.path / SQL).write_text(CONFIG["microbatch"] + (library.path / SQL).read_text())
+    return library

@@ -1,0 +1,1 @@
+{{ gauge_windows(ref('readings'), step='day') }}
