@@ -19,7 +19,8 @@ def query(project: Path, sql: str) -> list[tuple[object, ...]]:
 def fingerprints(project: Path) -> dict[str, object]:
     """What a run that fails at its start must leave as it was: all but the evidence of it."""
     published = project / "data/published"
-    files = [path for path in sorted(published.rglob("*")) if path.suffix in (".parquet", ".json")]
+    found = [path for path in sorted(published.rglob("*")) if path.is_file()]
+    files = [path for path in found if path.suffix in (".parquet", ".json")]
     tables = query(
         project,
         "select schema_name, table_name, table_oid, estimated_size from duckdb_tables()"
@@ -27,7 +28,7 @@ def fingerprints(project: Path) -> dict[str, object]:
     )
     return {
         "tables": tables,
-        **{path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        **{str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
     }
 
 
