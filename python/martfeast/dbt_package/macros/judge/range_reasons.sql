@@ -10,6 +10,7 @@ with faults as (
         piece_start,
         piece_end,
         batch_size,
+        min(piece_start) over (partition by node_id) as first_moment,
         case
             when invocation_number is null then 'has no rows of'
             when code_checksum is distinct from present_checksum then 'was built by other code for'
@@ -36,6 +37,7 @@ stretches as (
     select
         node_id,
         fault,
+        min(piece_start) = any_value(first_moment) and fault <> 'has no rows of' as is_from_the_start,
         date_trunc(any_value(batch_size), min(piece_start)) as stretch_start,
         max(piece_end) as stretch_end
     from numbered
@@ -51,13 +53,21 @@ select
     relations.name || ' ' || stretches.fault || ' '
     || case when isfinite(stretches.stretch_start) then strftime(stretches.stretch_start, '%Y-%m-%d %H:%M') else 'its start' end
     || ' to ' || strftime(stretches.stretch_end, '%Y-%m-%d %H:%M')
+    || ' ('
+    || case
+        when stretches.is_from_the_start or not isfinite(stretches.stretch_start)
+            then 'dbt build --full-refresh --select ' || relations.name || '+'
+        else ''
+    end
+    || case when stretches.is_from_the_start and isfinite(stretches.stretch_start) then '; or ' else '' end
     || case
         when isfinite(stretches.stretch_start)
-            then ' (martfeast backfill ' || relations.name
+            then 'martfeast backfill ' || relations.name
                 || ' --from ' || strftime(stretches.stretch_start, '%Y-%m-%dT%H:%M')
-                || ' --to ' || strftime(stretches.stretch_end, '%Y-%m-%dT%H:%M') || ')'
-        else ' (dbt build --full-refresh --select ' || relations.name || ')'
-    end as reason
+                || ' --to ' || strftime(stretches.stretch_end, '%Y-%m-%dT%H:%M')
+        else ''
+    end
+    || ')' as reason
 from stretches
 inner join {{ judge }}.lineage on stretches.node_id = lineage.node_id
 inner join {{ judge }}.relations on stretches.node_id = relations.node_id
