@@ -1,10 +1,10 @@
 """Lint the SQL that the dbt package runs: `python tests/dbt_package/lint_statements.py`.
 
 A macro renders to nothing by itself, so a linter that reads its file sees no SQL. This builds the
-library in a temporary folder, with all label tests, audits and features over windows, and lints
-what dbt has sent to DuckDB: the statements of the hooks (the evidence, each step of the judge,
-publishing), the generic tests, the audits and the windows. What the build does not reach is not
-linted: `loaded_at_query`, a damaged current.json.
+library in a temporary folder, with all label tests, audits and features over windows, and again
+with a row of the past that changed, and lints what dbt has sent to DuckDB: the statements of the
+hooks (the evidence, each step of the judge, publishing), the generic tests, the audits and the
+windows. What the builds do not reach is not linted: `loaded_at_query`, a damaged current.json.
 """
 
 import os
@@ -74,7 +74,10 @@ def library_in(folder: Path) -> None:
     text = yaml.read_text()
     audits = "              arguments: {minimum: 0, maximum: 1}\n"
     assert audits in text
-    yaml.write_text(text.replace(audits, audits + LABEL_TESTS.lstrip("\n")))
+    text = text.replace(audits, audits + LABEL_TESTS.lstrip("\n"))
+    served = "          online: true\n"
+    assert served in text
+    yaml.write_text(text.replace(served, f"{served}          batch: {{size: day}}\n"))
     for kind in ("audit", "censoring"):
         (marts / f"loan_label_{kind}.sql").write_text(
             f"{{{{ martfeast.label_{kind}(ref('loan_labels')) }}}}"
@@ -150,6 +153,9 @@ def main() -> int:
         os.chdir(folder)
         dbt("deps")
         sent, compiled = dbt("build")
+        shelves = Path("seeds/shelf_checks.csv")
+        shelves.write_text(shelves.read_text().replace("1,1.5,", "2,1.5,"))
+        sent += dbt("build")[0]
         os.chdir(CHECKOUT)
     assert len(compiled) == 8, sorted(compiled)
     statements = sorted({part for statement in sent for part in parts(statement)})

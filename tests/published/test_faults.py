@@ -205,7 +205,7 @@ def test_a_full_disk_and_a_read_only_folder_on_publish(library):
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
         lambda text: text.replace('"row_count":', '"row_count":1', 1),
-        lambda text: text.replace('"format":5', '"format":4', 1),
+        lambda text: text.replace('"format":6', '"format":4', 1),
     ],
     ids=["gone", "empty", "cut off", "of another kind", "edited", "older"],
 )
@@ -252,7 +252,8 @@ def odd_releases(release: dict[str, Any]) -> list[dict[str, Any]]:
         **{key: [None] for key in ("built_by", "content_hash")},
         **dict.fromkeys(("row_count", "covered_row_count", "restated_row_count"), number),
         **{key: ["x", [], {}] for key in ("first_known_at", "last_known_at")},
-        **dict.fromkeys(("tests", "sources", "lineage", "columns"), listed),
+        **dict.fromkeys(("tests", "sources", "lineage", "columns", "restated_partitions"), listed),
+        **{f"{of}partitions": ["x", 7, [], {}, {"files": []}] for of in ("", "baseline_")},
     }
     *others, activity = sorted(release["marts"], key=lambda mart: mart["mart"] == ACTIVITY)
 
@@ -292,16 +293,16 @@ def test_no_odd_value_in_a_release_stops_a_build_or_is_taken_over(library):
 def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     """By dbt and by every command, before any work; no reader takes it for its own."""
     pointer = library.published / "current.json"
-    pointer.write_text(pointer.read_text().replace('"format":5', '"format":6', 1))
+    pointer.write_text(pointer.read_text().replace('"format":6', '"format":7', 1))
     before = library.published_bytes()
     refused = library.dbt("build")
     assert refused.returncode != 0
-    assert "current.json has format 6, of a newer martfeast; this one reads 5" in refused.stdout
+    assert "current.json has format 7, of a newer martfeast; this one reads 6" in refused.stdout
     assert "Nothing was changed." in refused.stdout
     for command in ("status", "replay", "prune"):
         refused = library.martfeast(command, cwd=library.path)
         assert refused.returncode == 1
-        assert "format 6, of a newer martfeast" in " ".join(
+        assert "format 7, of a newer martfeast" in " ".join(
             (refused.stdout + refused.stderr).split()
         )
     assert library.published_bytes() == before
@@ -651,7 +652,7 @@ def test_prune_keeps_what_an_older_release_names(library):
     library.said("build")
     assert library.feast("apply").returncode == 0
     first = library.published / "releases/000001.json"
-    first.write_text(first.read_text().replace('"format":5', '"format":4', 1))
+    first.write_text(first.read_text().replace('"format":6', '"format":4', 1))
     pruned = library.martfeast("prune", cwd=library.path)
     assert pruned.returncode == 0, pruned.stderr
     assert "removed 0 files" in pruned.stdout

@@ -82,8 +82,11 @@ def timestamp(moment: datetime) -> str:
 
 
 def parquet_rows(path: Path) -> str:
-    """Return SQL of the rows of a Parquet file, or of all files in a folder."""
-    return f"read_parquet({parquet_path(path)})"
+    """Return SQL of the rows of a Parquet file, or of all files in a folder.
+
+    A name such as ``prod=1`` in the path is a name, and no column of it.
+    """
+    return f"read_parquet({parquet_path(path)}, hive_partitioning = false)"
 
 
 def parquet_path(path: Path) -> str:

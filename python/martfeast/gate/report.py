@@ -109,6 +109,11 @@ def mart_report(readiness: MartReadiness) -> str:
             f"  vouched     {passed} of {len(version.tests)} tests passed;"
             f" content {version.content_hash}, built by dbt invocation {version.built_by}",
         ]
+        if version.history.restated_partitions:
+            lines.append(
+                f"  restated    {version.history.restated_row_count:,} of"
+                f" {version.history.covered_row_count:,} rows, in {version.history.newest()}"
+            )
     if readiness.replay is not None:
         lines.append(f"  replayed    {replay_in_words(readiness.replay)}")
         if readiness.replay.trusted:

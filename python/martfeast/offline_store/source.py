@@ -16,7 +16,7 @@ from feast.repo_config import RepoConfig
 from martfeast.engines.duckdb import connect_in_utc, literal, parquet_path, quoted, timestamp
 from martfeast.files import TEMPORARY
 from martfeast.offline_store.columns import Columns, OfflineDataError, check_time, describe
-from martfeast.published.verified import damage_of_tagged
+from martfeast.published.verified import FILE_TAGS, damage_of_tagged
 
 
 def interval(value: timedelta) -> str:
@@ -102,7 +102,9 @@ def open_source(
             f"{what}: {path} {damage}. Remove it, then run `dbt build` and `feast apply`."
         )
     files = parquet_path(path)
-    relation = f"read_parquet({files}, union_by_name = true)"
+    # Of what was published, the folders above are no columns, whatever their names.
+    hive = ", hive_partitioning = false" if set(FILE_TAGS) <= set(source.tags) else ""
+    relation = f"read_parquet({files}, union_by_name = true{hive})"
     try:
         columns = describe(connection, relation)
         (row_count,) = connection.execute(

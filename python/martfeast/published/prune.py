@@ -1,6 +1,7 @@
 """Removes published versions that nothing needs any more."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def prune(
     old = [release for release in releases if int(release.stem) <= number - kept_releases]
     # A release before its versions, so that a kill leaves none that names what is gone.
     removed = [*old, *unneeded, *leftovers(published_path, f"{ASIDE}|{COPIED}", 2), *others]
-    size = sum(_size(path) for path in removed)
+    size = _freed_bytes(removed)
     if not dry_run:
         for path in removed:
             remove(path)
@@ -84,8 +85,17 @@ def prune(
     return Pruned(removed, size, len(files) - len(unneeded))
 
 
-def _size(path: Path) -> int:
-    return sum(one.lstat().st_size for one in (path, *path.rglob("*")) if not one.is_dir())
+def _freed_bytes(paths: list[Path]) -> int:
+    """Return what removal frees: a file that another version is linked to stays on the disk."""
+    found = [one for path in paths for one in (path, *path.rglob("*"))]
+    states = [one.lstat() for one in found if one.is_symlink() or not one.is_dir()]
+    gone = Counter((state.st_dev, state.st_ino) for state in states)
+    sizes = {
+        (state.st_dev, state.st_ino): state.st_size
+        for state in states
+        if gone[state.st_dev, state.st_ino] >= state.st_nlink
+    }
+    return sum(sizes.values())
 
 
 def _names(registry_text: str, file: Path) -> bool:
@@ -101,7 +111,8 @@ def _read(published_path: Path, release: Path, fix: str) -> tuple[int, set[Path]
     except RecordError as error:
         raise PruneError(f"{release} cannot be used: {error}. {fix}.") from error
     versions = [one.version for one in record.marts if one.version]
-    files = {file for version in versions for file in (version.path, version.baseline) if file}
+    files = {version.path for version in versions}
+    files |= {version.history.baseline for version in versions if version.history.baseline}
     return record.number, files
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from martfeast.feature_types import TIMESTAMP, FeatureType
 from martfeast.problems import ProblemLog
-from martfeast.published.verified import damage_of_tagged, part_files
+from martfeast.published.verified import damage, damage_of_tagged, part_files
 from martfeast.records import Count, FileStem, Moment, Record, RecordError
 
 PUBLISHED_AT = "published_at"
@@ -36,16 +36,30 @@ def _in_folder(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("folder", "")) / path
 
 
-class PublishedFile(_Part):
-    """The Parquet file of a version, as it was written. path: absolute.
+class PartitionFile(_Part):
+    """One file of a version in partitions, as it was written. name: its day or month, UTC."""
 
-    byte_count: None of a stand-in that was never published. sha256: None where the file was too
-    large to be read whole.
+    name: str
+    byte_count: Count
+    sha256: str | None
+
+
+class PublishedFile(_Part):
+    """The Parquet file of a version, or its folder of them, as it was written. path: absolute.
+
+    byte_count: None of a stand-in that was never published. sha256: None where a file was too large
+    to be read whole. partitions: the files in the folder of a mart that is published in partitions.
     """
 
     path: Path
     byte_count: Count | None
     sha256: str | None
+    partitions: tuple[PartitionFile, ...] = ()
+
+    @field_validator("partitions", mode="before")
+    @classmethod
+    def _files(cls, raw: Any) -> Any:
+        return raw.get("files") if isinstance(raw, dict) else raw or ()
 
     @field_validator("path")
     @classmethod
@@ -61,7 +75,14 @@ class PublishedFile(_Part):
     @property
     def damage(self) -> str:
         """Why it is not what was published, in words; empty if it is."""
-        return damage_of_tagged(self.path, self.tags)
+        found = damage_of_tagged(self.path, self.tags)
+        if not found or not self.path.is_dir():
+            return found
+        for one in self.partitions:
+            file = self.path / f"{one.name}.parquet"
+            if why := damage(file, one.byte_count, one.sha256, depth=4):
+                return f"{found}: {file.name} {why}"
+        return found
 
 
 class Ran(_Part):
@@ -89,6 +110,39 @@ class Ran(_Part):
         return {"compiled": compiled, "variables": variables}
 
 
+class RestatedPartition(_Part):
+    """A partition with rows that are lost or others now. name: its day or month, UTC."""
+
+    name: str
+    row_count: Count
+
+
+class Restatement(_Part):
+    """What became of the rows that an older version had, of times that it covered.
+
+    baseline: the older version, absolute: a Parquet file, or a folder of them. covered_row_count:
+    its rows. restated_row_count: how many of them are lost or other rows now, or how many appeared
+    among them, if that is more. restated_partitions: where, of a mart that is published in
+    partitions.
+    """
+
+    baseline: Path | None = None
+    covered_row_count: Count = 0
+    restated_row_count: Count = 0
+    restated_partitions: tuple[RestatedPartition, ...] = ()
+
+    @field_validator("baseline")
+    @classmethod
+    def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return path and _in_folder(path, info)
+
+    def newest(self, most: int = 3) -> str:
+        """Return the newest of the restated partitions in words; empty if there are none."""
+        named = [f"{one.name} ({one.row_count:,})" for one in self.restated_partitions[::-1]]
+        more = f" and {len(named) - most} more" if len(named) > most else ""
+        return ", ".join(named[:most]) + more
+
+
 class PublishedVersion(_Part):
     """One version of a mart: immutable rows, and what vouches for them.
 
@@ -101,9 +155,7 @@ class PublishedVersion(_Part):
     sources: the newest load (UTC) of each source under the mart; None where the source is empty.
     lineage: what the mart and its ancestors ran then, as checksums by node.
     ran: what dbt was given then, and what it made of the code.
-    baseline: the Parquet file that history is compared with, absolute. covered_row_count: its rows.
-    restated_row_count: how many of them are lost or other rows now, or how many appeared among
-    them, if that is more.
+    history: what became of the rows of the version that history is compared with.
     """
 
     name: FileStem = Field(validation_alias="version")
@@ -118,14 +170,7 @@ class PublishedVersion(_Part):
     sources: dict[str, datetime | None]
     lineage: dict[str, str | None]
     ran: Ran
-    baseline: Path | None = None
-    covered_row_count: Count = 0
-    restated_row_count: Count = 0
-
-    @field_validator("baseline")
-    @classmethod
-    def _absolute(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return path and _in_folder(path, info)
+    history: Restatement = Restatement()
 
     @property
     def path(self) -> Path:
@@ -136,7 +181,9 @@ class PublishedVersion(_Part):
     @classmethod
     def _group(cls, raw: Any) -> Any:
         """Let its parts read the keys that stand beside them in the release."""
-        return {**raw, "file": raw, "ran": raw} if isinstance(raw, dict) else raw
+        return (
+            dict.fromkeys(("file", "ran", "history"), raw) | raw if isinstance(raw, dict) else raw
+        )
 
     @field_validator("published_at")
     @classmethod
@@ -188,7 +235,7 @@ class Release(Record):
     own.
     """
 
-    FORMAT: ClassVar[int] = 5
+    FORMAT: ClassVar[int] = 6
 
     number: int = Field(default=0, validation_alias="release_number")
     judged_by: str = ""

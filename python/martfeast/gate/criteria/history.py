@@ -69,13 +69,15 @@ def _history_unchanged(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     version = evidence.verdict(mart).version
     if version is None or mart.restatement.expected:
         return
-    restated, covered = version.restated_row_count, version.covered_row_count
+    history = version.history
+    restated, covered = history.restated_row_count, history.covered_row_count
     if restated > covered * mart.restatement.tolerance_share:
         allowed = mart.restatement.tolerance_share
         more = f" and {allowed:.2%} are allowed" if allowed else ""
+        where = f", in {history.newest()}" if history.restated_partitions else ""
         yield Finding(
             f"Of {covered:,} rows that were published before, {restated:,} are lost or others in"
-            f" version {version.name}{more}: models learned from rows that are no more.",
+            f" version {version.name}{where}{more}: models learned from rows that are no more.",
             "Mend the data or the model, then run `dbt build`. If it is meant, say so under"
             " meta.feast: restatement: {expected: <why>}, and train anew.",
             mart.place,

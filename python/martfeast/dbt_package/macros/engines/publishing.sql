@@ -83,7 +83,7 @@
 {% macro rows_of(mart) %}
   {% if martfeast.other_engine() %}
     {% set path = martfeast.published_folder() ~ '/' ~ martfeast.version_path(mart) %}
-    {{ return('read_parquet(' ~ martfeast.glob_literal(path, '/*.parquet') ~ ')') }}
+    {{ return('read_parquet(' ~ martfeast.glob_literal(path, '/*.parquet') ~ ', hive_partitioning = false)') }}
   {% endif %}
   {{ return(mart.relation_name) }}
 {% endmacro %}

@@ -20,10 +20,13 @@
         first_known_at timestamp,
         last_known_at timestamp,
         covered_row_count bigint,
-        restated_row_count bigint
+        restated_row_count bigint,
+        restated_partitions json default '[]',
+        partitions json
     )
   {% endset %}
   {% do run_query(sql) %}
+  {% do martfeast.create_partitions() %}
 
   {% set sql %}
     select verdicts.mart_id
@@ -51,7 +54,7 @@
     {% for mart in candidates %}{% do martfeast.export_mart(mart) %}{% endfor %}
   {% endif %}
   {% for mart in candidates if not martfeast.hold_back_moments(mart) %}
-    {% do martfeast.measure_mart(mart) %}
+    {% do martfeast.measure_partitions(mart) if martfeast.partition_size(mart) else martfeast.measure_mart(mart) %}
   {% endfor %}
 
   {% set sql %}
@@ -96,12 +99,15 @@
         martfeast_intact.is_folder
     from martfeast_measured
     inner join martfeast_current as published on martfeast_measured.mart_id = published.unique_id
-    inner join martfeast_intact on coalesce(published.baseline, published.path) = martfeast_intact.path
+    left join martfeast_intact on coalesce(published.baseline, published.path) = martfeast_intact.path
     where martfeast_measured.is_copied
   {% endset %}
   {% for row in run_query(sql).rows %}
-    {% set files = martfeast.glob_literal(folder ~ '/' ~ row['path'], '/*.parquet' if row['is_folder'] else '') %}
-    {% do martfeast.count_restated(graph.nodes[row['mart_id']], 'read_parquet(' ~ files ~ ')') %}
+    {% set mart = graph.nodes[row['mart_id']] %}
+    {% if not (martfeast.partition_size(mart) and martfeast.compare_partitions(mart, folder)) and row['path'] %}
+      {% set files = martfeast.glob_literal(folder ~ '/' ~ row['path'], '/*.parquet' if row['is_folder'] else '') %}
+      {% do martfeast.count_restated(mart, 'read_parquet(' ~ files ~ ', hive_partitioning = false)') %}
+    {% endif %}
   {% endfor %}
 {% endmacro %}
 
@@ -179,13 +185,10 @@
               now_there.column_name = before.column_name
               and now_there.column_type = before.column_type
     {% endset %}
-    {% set compared = [] %}
+    {% set columns = run_query(sql).rows %}
+    {% set compared = martfeast.compared_columns(columns, '') %}
     {% set names = [] %}
-    {% for column in run_query(sql).rows %}
-      {% set quoted = adapter.quote(column['column_name']) %}
-      {% do names.append(quoted) %}
-      {% do compared.append("format('{:.6e}', " ~ quoted ~ ")" if column['column_type'] in ['DOUBLE', 'FLOAT'] else quoted) %}
-    {% endfor %}
+    {% for column in columns %}{% do names.append(adapter.quote(column['column_name'])) %}{% endfor %}
     {% set sql %}
       update martfeast_measured
       set
@@ -242,6 +245,20 @@
 {% endmacro %}
 
 
+{#
+  Columns as SQL for comparing rows; of doubles seven digits. columns: rows with column_name and column_type. of: what
+  stands before each name.
+#}
+{% macro compared_columns(columns, of) %}
+  {% set compared = [] %}
+  {% for column in columns %}
+    {% set quoted = of ~ adapter.quote(column['column_name']) %}
+    {% do compared.append("format('{:.6e}', " ~ quoted ~ ")" if column['column_type'] in ['DOUBLE', 'FLOAT'] else quoted) %}
+  {% endfor %}
+  {{ return(compared) }}
+{% endmacro %}
+
+
 {# The column that says when what is in a row became known, quoted; none where the mart does not say, or has not got it. #}
 {% macro knowledge_column(mart) %}
   {% set feast = martfeast.feast_meta(mart) %}
@@ -280,33 +297,30 @@
   {% set feast = martfeast.feast_meta(mart) %}
   {% set known_at = martfeast.own_column(mart, feast.get('timestamp') if feast is mapping else none) or 'null' %}
   {% set sql %}
-    insert into martfeast_measured
+    insert into martfeast_measured (
+        mart_id,
+        version,
+        path,
+        is_copied,
+        row_count,
+        content_hash,
+        columns,
+        first_known_at,
+        last_known_at,
+        covered_row_count,
+        restated_row_count
+    )
     with mart_rows as (
         select
             cast(row({{ columns }}) as varchar) as line,
             try_cast({{ known_at }} as timestamp) as known_at
         from {{ martfeast.rows_of(mart) }}
-    ),
-
-    mart_columns as (
-        select
-            to_json(
-                list(
-                    {
-                        'name': column_name,
-                        'type': column_type
-                    }
-                )
-            ) as columns
-        from (describe select {{ columns }} from {{ martfeast.rows_of(mart) }})  -- noqa: PRS
     )
 
     select
         {{ martfeast.literal(mart.unique_id) }} as mart_id,
         {{ martfeast.literal(martfeast.version_name()) }} as version,
         {{ martfeast.literal(martfeast.version_path(mart)) }} as path,
-        null as byte_count,
-        null as sha256,
         true as is_copied,
         count(*) as row_count,
         md5(
@@ -317,7 +331,9 @@
                 sum(cast(md5_number_upper(line) as hugeint))
             )
         ) as content_hash,
-        (select mart_columns.columns from mart_columns) as columns,
+        (
+            {{ martfeast.column_types(mart) | trim }}
+        ) as columns,
         min(known_at) as first_known_at,
         max(known_at) as last_known_at,
         0 as covered_row_count,
@@ -325,6 +341,24 @@
     from mart_rows
   {% endset %}
   {% do run_query(sql) %}
+{% endmacro %}
+
+
+{# A query of the columns that are published of a mart: names and types, as JSON. #}
+{% macro column_types(mart) %}
+  {% set sql %}
+            select
+                to_json(
+                    list(
+                        {
+                            'name': column_name,
+                            'type': column_type
+                        }
+                    )
+                )
+            from (describe select {{ martfeast.published_columns(mart) | join(', ') }} from {{ martfeast.rows_of(mart) }})  -- noqa: PRS
+  {% endset %}
+  {{ return(sql) }}
 {% endmacro %}
 
 

@@ -5,7 +5,7 @@
 
   In the folder `published_path` (a variable of this package, relative to the project's root):
 
-      marts/<model>/<version>.parquet  a version: written once, never changed
+      marts/<model>/<version>.parquet  a version: written once, never changed; a file, or a folder of them
       releases/<number>.json           a release: which version of each mart, and the evidence for it
       current.json                     the release that holds now, and the verdict on each mart; it and the releases
                                        begin with the SHA-256 of the rest, so that an edit shows
@@ -175,6 +175,14 @@
                 else coalesce(published.restated_row_count, 0)
             end as restated_row_count,
             case
+                when fresh.is_copied then fresh.restated_partitions
+                else coalesce(published.restated_partitions, '[]')
+            end as restated_partitions,
+            case
+                when fresh.is_copied then fresh.partitions
+                else published.partitions
+            end as partitions,
+            case
                 when len(verdicts.reasons) = 0 then to_json(verdicts.tests)
                 else published.tests
             end as tests,
@@ -197,6 +205,10 @@
                 when published.baseline is not null then published.baseline_sha256
                 else published.sha256
             end as compared_sha256,
+            case
+                when published.baseline <> published.path then published.baseline_partitions
+                else published.partitions
+            end as compared_partitions,
             coalesce(tolerances.tolerance_share, 0) as tolerance_share
         from {{ martfeast.judge_schema() }}.verdicts
         left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
@@ -213,10 +225,14 @@
     )
 
     select
-        * exclude (compared_with, compared_byte_count, compared_sha256, tolerance_share, keeps_history),
+        * exclude (
+            compared_with, compared_byte_count, compared_sha256, compared_partitions, tolerance_share, keeps_history
+        ),
         case when keeps_history then path else compared_with end as baseline,
         case when keeps_history then byte_count else compared_byte_count end as baseline_byte_count,
-        case when keeps_history then sha256 else compared_sha256 end as baseline_sha256
+        case when keeps_history then sha256 else compared_sha256 end as baseline_sha256,
+        -- Said once: that of a version which is its own baseline stands under `partitions`.
+        case when not keeps_history and compared_with <> path then compared_partitions end as baseline_partitions
     from compared
   {% endset %}
   {% do run_query(sql) %}

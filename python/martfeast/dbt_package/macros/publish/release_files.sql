@@ -35,7 +35,10 @@
             to_json(columns) as columns,
             to_json(tests) as tests,
             to_json(sources) as sources,
-            to_json(lineage) as lineage
+            to_json(lineage) as lineage,
+            to_json(restated_partitions) as restated_partitions,
+            case when partitions is not null then to_json(partitions) end as partitions,
+            case when baseline_partitions is not null then to_json(baseline_partitions) end as baseline_partitions
         )
     from fields
   {% endset %}
@@ -82,7 +85,7 @@
 
 {# The format of releases: up by one with every change that another version of martfeast would misread. #}
 {% macro release_format() %}
-  {{ return(5) }}
+  {{ return(6) }}
 {% endmacro %}
 
 
@@ -154,79 +157,14 @@
 {% endmacro %}
 
 
-{# What a release has, and of which type: names and types as from_json_strict takes them. #}
-{% macro release_structure() %}
-  {% set mart = {
-    'mart': 'VARCHAR',
-    'unique_id': 'VARCHAR',
-    'version': 'VARCHAR',
-    'path': 'VARCHAR',
-    'byte_count': 'BIGINT',
-    'sha256': 'VARCHAR',
-    'published_at': 'VARCHAR',
-    'built_by': 'VARCHAR',
-    'code_checksum': 'VARCHAR',
-    'columns': [{'name': 'VARCHAR', 'type': 'VARCHAR'}],
-    'row_count': 'BIGINT',
-    'first_known_at': 'TIMESTAMP',
-    'last_known_at': 'TIMESTAMP',
-    'content_hash': 'VARCHAR',
-    'tests': [{'test': 'VARCHAR', 'status': 'VARCHAR', 'invocation': 'VARCHAR', 'code_checksum': 'VARCHAR', 'variables': 'VARCHAR'}],
-    'sources': [{'source': 'VARCHAR', 'loaded_at': 'TIMESTAMP'}],
-    'lineage': [{'node': 'VARCHAR', 'code_checksum': 'VARCHAR', 'compiled_checksum': 'VARCHAR', 'variables': 'VARCHAR'}],
-    'covered_row_count': 'BIGINT',
-    'restated_row_count': 'BIGINT',
-    'baseline': 'VARCHAR',
-    'baseline_byte_count': 'BIGINT',
-    'baseline_sha256': 'VARCHAR',
-    'held_back': ['VARCHAR'],
-    'warnings': ['VARCHAR']
-  } %}
-  {{ return({
-    'release_number': 'INTEGER',
-    'target': 'VARCHAR',
-    'target_schema': 'VARCHAR',
-    'engine': 'VARCHAR',
-    'location': 'VARCHAR',
-    'warehouse_id': 'VARCHAR',
-    'marts': [mart]
-  }) }}
-{% endmacro %}
-
-
-{# Whether a mart of a release, given as SQL, names no version, or a file of its own folder and all that vouches for it. #}
-{% macro is_whole(mart) %}
-  {% set sql %}coalesce(  -- noqa: RF03
-            {{ mart }}.version is null
-            or (
-                regexp_full_match({{ mart }}.path, 'marts/[^/.][^/]*/[^/.][^/]*')
-                and ends_with({{ mart }}.path, '/' || {{ mart }}.version || '.parquet')
-                and regexp_full_match(coalesce({{ mart }}.baseline, {{ mart }}.path), 'marts/[^/.][^/]*/[^/.][^/]*')
-                and try_cast({{ mart }}.published_at as timestamp) is not null
-                and {{ mart }}.byte_count >= 0
-                and {{ mart }}.row_count >= 0
-                and {{ mart }}.covered_row_count >= 0
-                and {{ mart }}.restated_row_count >= 0
-                and {{ mart }}.built_by is not null
-                and {{ mart }}.content_hash is not null
-                and len([one for one in {{ mart }}.columns if one.name is null or one.type is null]) = 0  -- noqa: RF03
-                and len([one for one in {{ mart }}.tests if one.test is null or one.status is null]) = 0  -- noqa: RF03
-                and len([one for one in {{ mart }}.sources if one.source is null]) = 0  -- noqa: RF03
-                and len([one for one in {{ mart }}.lineage if one.node is null]) = 0  -- noqa: RF03
-            ),
-            false
-        ){% endset %}
-  {{ return(sql) }}
-{% endmacro %}
-
-
 {# Write every version that is new, and say first, in pending.json, which ones these are. #}
 {% macro write_versions(folder, shown) %}
   {% set sql %}
     select
         mart_id,
         path,
-        parse_dirpath(path) in (select parse_dirpath(martfeast_intact.path) from martfeast_intact) as has_folder
+        parse_dirpath(path) in (select parse_dirpath(martfeast_intact.path) from martfeast_intact) as has_folder,
+        mart_id in (select martfeast_partitions.mart_id from martfeast_partitions) as is_partitioned
     from martfeast_measured
     where is_copied
     order by mart_id
@@ -245,9 +183,13 @@
       {% if not copy['has_folder'] %}
         {% do martfeast.make_folder(folder ~ '/marts', martfeast.mart_folder(mart)) %}
       {% endif %}
-      {% do martfeast.copy_mart(mart, folder ~ '/' ~ copy['path']) %}
+      {% if copy['is_partitioned'] %}
+        {% do martfeast.write_partitions(mart, folder, copy['path']) %}
+      {% else %}
+        {% do martfeast.copy_mart(mart, mart.relation_name, folder ~ '/' ~ copy['path'], 'true') %}
+      {% endif %}
     {% endfor %}
-    {% do martfeast.note_written(folder) %}
+    {% do martfeast.note_written(folder, copies | selectattr('is_partitioned') | list | length > 0) %}
   {% endif %}
 {% endmacro %}
 
@@ -265,9 +207,9 @@
 
 {#
   Write a version: the mart's columns in the order of its contract, then `published_at`, when this run began
-  (UTC). Rows are ordered by the mart's timestamp and entity columns.
+  (UTC). Rows are ordered by the mart's timestamp and entity columns. relation: what has them. condition: SQL, which.
 #}
-{% macro copy_mart(mart, path) %}
+{% macro copy_mart(mart, relation, path, condition) %}
   {% set order = [] %}
   {% for name in martfeast.sort_names(mart) %}{% do order.append(adapter.quote(name)) %}{% endfor %}
   {% set sql %}
@@ -275,7 +217,8 @@
         select
             {{ martfeast.published_columns(mart) | join(',\n            ') }},
             {{ martfeast.literal(run_started_at) }} as published_at
-        from {{ mart.relation_name }}
+        from {{ relation }}
+        where {{ condition }}
         order by {{ (order or ['all']) | join(', ') }}
     ) to {{ martfeast.literal(path) }} (format parquet, compression zstd, use_tmp_file true)
   {% endset %}
