@@ -21,7 +21,7 @@ cancellations as (
 
 days_back as (
 
-    select days_back
+    select numbers.days_back
     from (values ({{ range(31) | join('), (') }})) as numbers (days_back)
 
 ),

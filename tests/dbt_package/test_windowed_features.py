@@ -199,15 +199,15 @@ def test_increments_are_the_whole_build(gauges):
 
 
 def test_a_deviation_is_exact_and_never_below_zero(gauges):
-    """By the sums of doubles, these would have no deviation at all, or the root of less than 0."""
+    """By sums of doubles the large ones have none, and three times 1.3 the root of less than 0."""
     values = "(1, 900000000000001), (2, 900000000000002), (3, 900000000000003)"
     (gauges.path / "models/large.sql").write_text(
         "with facts (hours, amount) as (values " + values + "), timed as (select hours, amount,"
-        " timestamp '2013-07-01' + interval 1 hour * hours as known_at, 0.1::double as tenth"
+        " timestamp '2013-07-01' + interval 1 hour * hours as known_at, 1.3::double as same"
         " from facts), windows as (\n{{ martfeast.windowed_features(facts='timed', entity=[],"
         " known_at='known_at', windows=['3 hours'], aggregations=[\n"
         "{'name': 'large', 'function': 'stddev', 'of': 'amount'},\n"
-        "{'name': 'same', 'function': 'stddev', 'of': 'tenth'}]) }}\n) select * from windows"
+        "{'name': 'same', 'function': 'stddev', 'of': 'same'}]) }}\n) select * from windows"
     )
     run(gauges, "--select", "large")
     found = gauges.query("select large_3h, same_3h from large order by known_at")

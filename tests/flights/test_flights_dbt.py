@@ -94,6 +94,26 @@ def test_a_part_of_the_project_builds_by_its_path(project: Path, run: Run) -> No
     assert "marts.airport_weather_hourly" not in output
 
 
+def test_a_range_that_is_made_again_leaves_the_marts_of_windows_as_they_were(
+    project: Path, run: Run
+) -> None:
+    marts = [
+        "airport_congestion_hourly",
+        "carrier_airport_performance_hourly",
+        "carrier_performance_hourly",
+        "route_performance_daily",
+    ]
+
+    def contents() -> dict[str, list[tuple[object, ...]]]:
+        sql = "select count(*), sum(hash(mart)) from marts.{} as mart"
+        return {mart: query(project, sql.format(mart)) for mart in marts}
+
+    before = contents()
+    week = ["--event-time-start", "2013-06-01", "--event-time-end", "2013-06-08"]
+    run("dbt", "run", "--select", *marts, *week, cwd=project)
+    assert contents() == before
+
+
 def test_docs_are_one_file_that_names_every_mart(project: Path, run: Run) -> None:
     run("dbt", "docs", "generate", "--static", cwd=project)
     page = (project / "target/static_index.html").read_text()

@@ -33,45 +33,46 @@ scheduled_stamped as (
 
 ),
 
-scheduled_hours as (
+hours_ahead (hours) as (
 
-    select
-        origin_airport_code,
-        scheduled_by,
-        count(*) as scheduled_departure_count
-    from scheduled_stamped
-    group by origin_airport_code, scheduled_by
+    values (1), (2), (3)
 
 ),
 
--- Looking ahead is safe for the schedule alone: it is published weeks before the flights.
+-- Looking ahead is safe for the schedule alone: it is published weeks before the flights. A flight counts at each of
+-- the three hours before it, whether or not those are rows that this run makes.
+looked_ahead as (
+
+    select
+        scheduled_stamped.origin_airport_code,
+        {{ dbt.dateadd('hour', '-hours_ahead.hours', 'scheduled_stamped.scheduled_by') }} as known_at
+    from scheduled_stamped
+    cross join hours_ahead
+
+),
+
 scheduled as (
 
     select
-        windows.*,
-        sum(scheduled_hours.scheduled_departure_count) over next_3_hours
-            as scheduled_departure_count_next_3h
-    from windows
-    left join scheduled_hours
-        on
-            windows.origin_airport_code = scheduled_hours.origin_airport_code
-            and windows.known_at = scheduled_hours.scheduled_by
-    window
-        next_3_hours as (
-            partition by windows.origin_airport_code
-            order by windows.known_at
-            range between interval 1 hour following and interval 3 hour following
-        )
+        origin_airport_code,
+        known_at,
+        count(*) as scheduled_departure_count_next_3h
+    from looked_ahead
+    group by origin_airport_code, known_at
 
 )
 
 select
-    origin_airport_code,
-    known_at,
-    airport_departure_count_3h,
-    airport_mean_departure_delay_minutes_3h,
-    airport_mean_departure_delay_minutes_24h,
-    airport_cancellation_count_24h,
-    cast(coalesce(scheduled_departure_count_next_3h, 0) as bigint)
+    windows.origin_airport_code,
+    windows.known_at,
+    windows.airport_departure_count_3h,
+    windows.airport_mean_departure_delay_minutes_3h,
+    windows.airport_mean_departure_delay_minutes_24h,
+    windows.airport_cancellation_count_24h,
+    cast(coalesce(scheduled.scheduled_departure_count_next_3h, 0) as bigint)
         as scheduled_departure_count_next_3h
-from scheduled
+from windows
+left join scheduled
+    on
+        windows.origin_airport_code = scheduled.origin_airport_code
+        and windows.known_at = scheduled.known_at
