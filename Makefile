@@ -172,6 +172,10 @@ measure-dataset: install ## Measure datasets of up to ten million rows into benc
 measure-scale: install ## Measure up to 200 marts and 2,000 features into benchmarks/scale.md
 	@$(BIN)/python benchmarks/scale.py
 
+.PHONY: measure-increments
+measure-increments: install ## Measure publishing of one more day into benchmarks/increments.md
+	@$(BIN)/python benchmarks/increments.py
+
 .PHONY: lock
 lock: install ## Resolve the locks anew from pyproject.toml
 	@$(RESOLVE) --upgrade $(addprefix --extra ,datasets fairness flights dev) \

@@ -120,7 +120,8 @@ def main() -> int:
     lines = [
         "# One more day, measured",
         "",
-        f"Written by benchmarks/increments.py. {os.cpu_count()} cores. A mart of {DAYS} days is"
+        "Written by `make measure-increments` (benchmarks/increments.py)."
+        f" {os.cpu_count()} cores. A mart of {DAYS} days is"
         " built, one day of it changes, and it is published again: seconds of the hooks at the end"
         f" of dbt's build, by the clock, the least of {BUILDS}, and what the new version takes on"
         " the disk. The ratio is that of the seconds to those of the mart published whole, in the"
