@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from martfeast.declaration.declared import Batch
-from martfeast.declaration.mart_time import duration
 from martfeast.declaration.project import Project, declare
 from martfeast.from_dbt.artifacts import read_artifacts
 from martfeast.from_dbt.graph import parse_graph
@@ -507,14 +506,14 @@ def test_what_is_right_gives_no_problem(declared):
     ("edit", "start", "size", "lateness"),
     [
         (lambda m: None, None, None, None),
-        (lambda m: microbatch(m, {}), "2026-03-01", "day", "2 days"),
+        (lambda m: microbatch(m, {}), "2026-03-01", "day", timedelta(days=2)),
         (
             lambda m: microbatch(
                 m, {"start": "2026-03-01", "batch": {"size": "day", "lateness": "36 hours"}}
             ),
             "2026-03-01",
             "day",
-            "1.5 days",
+            timedelta(hours=36),
         ),
         (
             lambda m: mart(m, ACTIVITY).update(
@@ -527,9 +526,9 @@ def test_what_is_right_gives_no_problem(declared):
             ),
             "2026-03-01",
             "month",
-            "0 days",
+            timedelta(),
         ),
-        (lambda m: mart(m, LABELS).update({"batch": {}}), None, "day", "1 day"),
+        (lambda m: mart(m, LABELS).update({"batch": {}}), None, "day", timedelta(days=1)),
     ],
 )
 def test_what_a_mart_says_of_its_time(declared, edit, start, size, lateness):
@@ -538,5 +537,4 @@ def test_what_a_mart_says_of_its_time(declared, edit, start, size, lateness):
     marts = project.declaration.marts
     time = marts[LABELS if marts[LABELS].time.batch else ACTIVITY].time
     assert time.start == (datetime.fromisoformat(start) if start else None)
-    batch = Batch(size, duration(lateness)) if size else None
-    assert time.batch == batch
+    assert time.batch == (Batch(size, lateness) if size else None)

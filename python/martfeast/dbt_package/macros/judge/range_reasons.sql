@@ -13,7 +13,7 @@ with faults as (
         min(piece_start) over (partition by node_id) as first_moment,
         case
             when invocation_number is null then 'has no rows of'
-            when code_checksum is distinct from present_checksum then 'was built by other code for'
+            when (code_checksum is distinct from present_checksum) then 'was built by other code for'
         end as fault
     from {{ judge }}.range_pieces
 ),
@@ -62,7 +62,8 @@ select
     || case when stretches.is_from_the_start and isfinite(stretches.stretch_start) then '; or ' else '' end
     || case
         when isfinite(stretches.stretch_start)
-            then 'martfeast backfill ' || relations.name
+            then
+                'martfeast backfill ' || relations.name
                 || ' --from ' || strftime(stretches.stretch_start, '%Y-%m-%dT%H:%M')
                 || ' --to ' || strftime(stretches.stretch_end, '%Y-%m-%dT%H:%M')
         else ''
