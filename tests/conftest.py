@@ -52,6 +52,7 @@ SLOW_FIXTURES = {
     "spark",
     "browser",
     "zoo",
+    "built_ranged",
     "rentals",
     "parsed_shop",
 }

@@ -1,6 +1,9 @@
 """`martfeast backfill`, on marts made by ranges: real dbt, batch by batch."""
 
+import time
+
 import pytest
+from conftest import Library
 
 TITLES, ACTIVITY = "title_availability", "member_activity_daily"
 SQL, SEED = f"models/marts/{TITLES}.sql", "seeds/shelf_checks.csv"
@@ -34,19 +37,35 @@ def seed_of(days, copies=1):
     return HEAD + "\n".join(lines) + "\n"
 
 
+@pytest.fixture(scope="session")
+def built_ranged(build_once, parsed_library):
+    """Return a project with a mart of twelve days of March, made by ranges, built whole."""
+
+    def build_by(strategy):
+        def build(path):
+            library = parsed_library.copy_to(path)
+            (path / "macros").mkdir()
+            (path / "macros/strategy.sql").write_text(STRATEGY)
+            text = (path / SQL).read_text()
+            (path / SQL).write_text(CONFIG[strategy] + text + RANGE_FILTER)
+            (path / SEED).write_text(seed_of(range(1, 13)))
+            library.said("build", *WHOLE[strategy])
+            assert library.published_mart(TITLES)["held_back"] == []
+
+        return Library(build_once(f"ranged_by_{strategy}", build))
+
+    return build_by
+
+
 @pytest.fixture(params=["replace_range", "microbatch"])
-def ranged(request, library):
-    """A mart of twelve days of March, made by ranges, built whole."""
-    strategy = request.param
-    (library.path / "macros").mkdir(exist_ok=True)
-    (library.path / "macros/strategy.sql").write_text(STRATEGY)
-    text = (library.path / SQL).read_text()
-    (library.path / SQL).write_text(CONFIG[strategy] + text + RANGE_FILTER)
-    (library.path / SEED).write_text(seed_of(range(1, 13)))
-    library.execute(f"drop table {TITLES}")
-    library.said("build", *WHOLE[strategy])
-    assert library.published_mart(TITLES)["held_back"] == []
-    return library, strategy
+def ranged(request, built_ranged, tmp_path):
+    """A copy of it for a test to change, and the strategy."""
+    return built_ranged(request.param).copy_to(tmp_path / "project"), request.param
+
+
+@pytest.fixture
+def replaced(built_ranged, tmp_path):
+    return built_ranged("replace_range").copy_to(tmp_path / "project")
 
 
 def rows(library):
@@ -179,3 +198,39 @@ def ranged_once(tmp_path_factory, parsed_library):
     library = parsed_library.copy_to(tmp_path_factory.mktemp("ranged") / "project")
     (library.path / SQL).write_text(CONFIG["microbatch"] + (library.path / SQL).read_text())
     return library
+
+
+def test_a_backfill_that_is_killed_goes_on_where_it_was(replaced):
+    library = replaced
+    release = number_of(library)
+    (library.path / SEED).write_text(seed_of(range(1, 13), copies=3))
+    assert library.dbt("seed").returncode == 0
+    arguments = ("backfill", TITLES, "--from", "2026-03-02", "--to", "2026-03-12")
+    running = library.start("martfeast", *arguments)
+    while "2 days of 10 made" not in running.said:
+        assert running.is_running(), running.said
+        time.sleep(0.1)
+    running.kill()
+    assert number_of(library) == release
+    result = library.martfeast(*arguments, cwd=library.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "of this backfill are made already, and stand" in result.stdout
+    assert "20 rows changed" in result.stdout
+    assert number_of(library) == release + 1
+
+
+def test_a_new_feature_leaves_the_others_as_they_were(replaced):
+    library = replaced
+    library.replace_in(SQL, "on_schema_change='fail'", "on_schema_change='append_new_columns'")
+    library.replace_in(SQL, "    shelf_mark", "    shelf_mark,\n    copies_free * 2 as twice")
+    library.replace_in(
+        "models/marts/_marts__models.yml",
+        "      - name: shelf_mark\n",
+        "      - name: twice\n        data_type: integer\n        description: Twice the copies.\n"
+        "      - name: shelf_mark\n",
+    )
+    result, said = backfill(library, "--from", "2026-03-01", "--to", "2026-03-13")
+    assert result.returncode == 0, said
+    assert f"{TITLES}: no row is another than before" in said
+    assert "  twice is new" in said
+    assert "every other column is as it was, in every row that both have" in said

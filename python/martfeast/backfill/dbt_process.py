@@ -1,8 +1,10 @@
 """dbt in a process of its own, which imports it and parses the project once for many commands."""
 
+import atexit
 import multiprocessing
 import os
 import tempfile
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -29,7 +31,8 @@ class DbtProcess:
 
     def __enter__(self) -> "DbtProcess":
         """Start the process, with the first command."""
-        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(1, context, _end_with_parent)
         return self
 
     def __exit__(
@@ -63,6 +66,23 @@ class DbtProcess:
                 f"The process of `dbt {arguments[0]}` was killed.",
                 "Run the same command again; batches that are made stand.",
             ) from None
+
+
+def _end_with_parent() -> None:
+    """Let this process end, and quietly, when the one that started it is killed or is done.
+
+    It would keep the database otherwise.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+    # DuckDB's bindings say at exit what a plugin's SQL functions leave behind, which helps nobody.
+    atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
 def _run(arguments: list[str], more_follows: str) -> list[str]:
