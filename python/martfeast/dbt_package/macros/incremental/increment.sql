@@ -57,10 +57,12 @@
   {% set size = batch.get('size') or node.config.get('batch_size') or 'day' %}
   {% set lookback = node.config.get('lookback') %}
   {% set start = feast.get('start') or node.config.get('begin') %}
+  {% set start = modules.datetime.datetime.fromisoformat(start | string) if start else none %}
+  {% set start = start.astimezone(modules.pytz.utc) if start and start.tzinfo else start %}
   {{ return({
     'size': size | string | lower,
     'lateness': batch.get('lateness') or (1 if lookback is none else lookback) ~ ' ' ~ size,
-    'start': martfeast.moment(start) if start else none
+    'start': martfeast.moment(start)
   }) }}
 {% endmacro %}
 
