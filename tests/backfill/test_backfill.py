@@ -234,3 +234,28 @@ def test_a_new_feature_leaves_the_others_as_they_were(replaced):
     assert f"{TITLES}: no row is another than before" in said
     assert "  twice is new" in said
     assert "every other column is as it was, in every row that both have" in said
+
+
+def test_what_was_never_built_is_refused(ranged_once, tmp_path):
+    library = ranged_once.copy_to(tmp_path / "project")
+    library.execute("create table something_else (x int)")
+    result = library.martfeast(
+        "backfill", TITLES, "--from", "2026-03-01", "--to", "2026-03-02", cwd=library.path
+    )
+    assert result.returncode == 1
+    assert "[evidence-missing]" in result.stderr
+    assert "Run `dbt build` once" in result.stderr
+
+
+def test_it_runs_from_any_folder_with_dbts_options(replaced, tmp_path):
+    library = replaced
+    (library.path / "profiles.yml").rename(tmp_path / "profiles.yml")
+    (tmp_path / "elsewhere").mkdir()
+    options = ["--project-dir", "../project", "--profiles-dir", "..", "--target-path", "artifacts"]
+    result = library.martfeast(
+        *("backfill", TITLES, "--from", "2026-03-01", "--to", "2026-03-03", *options),
+        cwd=tmp_path / "elsewhere",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{TITLES}: no row is another than before" in result.stdout
+    assert (library.path / "artifacts/manifest.json").exists()

@@ -72,16 +72,23 @@ def backfill(
     """
     _, settings = read_settings(dbt_project)
     target = dbt_project.target_asked_for or settings.get("target")
-    with contextlib.chdir(dbt_project.folder):
-        dbt_project = replace(dbt_project, folder=Path(), target=target)
-        with DbtProcess(dbt_project.arguments) as dbt:
+    profiles_dir = dbt_project.profiles_dir and str(Path(dbt_project.profiles_dir).resolve())
+    folder = dbt_project.folder.resolve()
+    dbt_project = replace(dbt_project, folder=folder, target=target, profiles_dir=profiles_dir)
+    with contextlib.chdir(folder):
+        with DbtProcess(_options_of(dbt_project)) as dbt:
             _parse(dbt)
         project = read_project(dbt_project)
         now = datetime.now(UTC).replace(tzinfo=None)
         plan = plan_backfill(project, name, start, end, now)
-        folder = project.artifacts.published_path
-        with locked(folder / LOCK, "another martfeast backfill runs"):
+        lock = project.artifacts.published_path / LOCK
+        with locked(lock, "another martfeast backfill runs"):
             return _Backfill(dbt_project, project, plan, say).run(at_once)
+
+
+def _options_of(dbt_project: DbtProject) -> list[str]:
+    target_path = dbt_project.target_path
+    return [*dbt_project.arguments, *(("--target-path", target_path) if target_path else ())]
 
 
 def _parse(dbt: DbtProcess) -> None:
@@ -108,7 +115,7 @@ class _Backfill:
         left = [one for one in self.plan.batches if one not in done]
         if done:
             self.say(f"{self._count(len(done))} of this backfill are made already, and stand")
-        with DbtProcess(self.dbt_project.arguments) as dbt:
+        with DbtProcess(_options_of(self.dbt_project)) as dbt:
             _parse(dbt)
             failure = self._make(dbt, left, at_once)
         if failure:
@@ -171,8 +178,7 @@ class _Backfill:
 
         The evidence says so; the file beside the releases says only when that run began.
         """
-        found = self._evidence(self._newest_sql())
-        newest = found[0]["newest"] if found else 0
+        newest = self._evidence(self._newest_sql())[0]["newest"]
         wanted = {
             "model": self.plan.model,
             "start": f"{self.plan.batches[0][0]}",
@@ -191,9 +197,11 @@ class _Backfill:
             with replaced(self.state) as file:
                 file.write_text(json.dumps({**wanted, "after_invocation": newest}))
             return []
+        # All rows made anew have no start, and a run that was cut off has no end.
         ranges = [
-            (row["range_start"], row["range_end"])
+            (row["range_start"] or datetime.min, row["range_end"])
             for row in self._evidence(self._ranges_sql(int(noted["after_invocation"])))
+            if row["range_end"] is not None
         ]
         return [
             (start, end)
@@ -219,14 +227,30 @@ class _Backfill:
         )
 
     def _evidence(self, sql: str) -> list[dict[str, Any]]:
-        """Return rows of the evidence, as the target's engine has it; none if there is none yet."""
+        """Return rows of the evidence, as the target's engine has it.
+
+        Raises:
+            DeclarationError: dbt has recorded nothing there.
+
+        """
         target = read_target(self.dbt_project, self.project.artifacts.target)
         engine = open_engine(target.credentials)
         schema = self.project.artifacts.evidence_schema
         names = {
             table: engine.name(schema, table) for table in ("invocations", "ranges", "results")
         }
-        rows: list[dict[str, Any]] = engine.rows(sql.format(**names)).to_pylist()
+        try:
+            rows: list[dict[str, Any]] = engine.rows(sql.format(**names)).to_pylist()
+        except DeclarationError:
+            raise
+        except Exception as error:  # whatever the engine raises of a table that is missing
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise refusal(
+                self.plan.by_batch[0],
+                "evidence-missing",
+                f"What dbt has recorded in {engine.location} cannot be read: {said}.",
+                "Run `dbt build` once: there is nothing to backfill before that.",
+            ) from error
         return rows
 
     def _outcome(
