@@ -15,6 +15,7 @@ from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.problems import DeclarationError
 from martfeast.publishing.publish import publish
 from nyc_flights.parity import build_on_spark, read_from_spark
+from pyspark.sql import SparkSession
 
 
 def published() -> list[str]:
@@ -50,9 +51,21 @@ landed.rename("data/landed/hidden")
 missing = refused()
 Path("data/landed/hidden").rename(landed)
 
+# As an earlier version has left it: with fewer columns.
+session = SparkSession.builder.getOrCreate()
+session.sql("create schema martfeast")
+session.sql("create table martfeast.ranges (invocation_id string, node_id string) using parquet")
+
 build_on_spark()
 read_from_spark()
-said = {"damaged": damaged, "missing": missing, "first": published(), "again": published()}
+columns = session.table("martfeast.ranges").columns
+said = {
+    "evidence": columns,
+    "damaged": damaged,
+    "missing": missing,
+    "first": published(),
+    "again": published(),
+}
 # As if nothing were published yet, and then Spark is killed.
 folder = Path("data/spark/published")
 folder.rename("data/spark/kept")

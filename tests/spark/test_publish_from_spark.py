@@ -53,6 +53,12 @@ def test_what_is_published_is_not_published_again(built_on_spark: Path) -> None:
     assert all(file.suffix == ".parquet" for one in versions for file in one.iterdir())
 
 
+def test_evidence_of_an_earlier_version_gets_the_columns_it_lacks(built_on_spark: Path) -> None:
+    assert said(built_on_spark)["evidence"] == [
+        *("invocation_id", "node_id", "relation", "range_start", "range_end", "horizon"),
+    ]
+
+
 def test_a_build_on_a_missing_or_damaged_landing_is_refused(built_on_spark: Path) -> None:
     lines = said(built_on_spark)
     assert "weather.parquet has 1000 bytes where the landing wrote" in lines["damaged"][0]

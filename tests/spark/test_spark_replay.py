@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BuildOnce, Json, Run, copy_library
+from conftest import JAVA_OPTIONS, BuildOnce, Json, Run, copy_library
 
 PROFILE = """
 library:
@@ -21,12 +21,12 @@ library:
         spark.master: local[2]
         spark.log.level: "OFF"
         spark.ui.enabled: "false"
-        spark.driver.defaultJavaOptions: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+        spark.driver.defaultJavaOptions: JAVA_OPTIONS
         spark.driver.extraJavaOptions: -Dderby.system.home=spark
         spark.sql.session.timeZone: UTC
         spark.sql.shuffle.partitions: "1"
         spark.sql.warehouse.dir: spark/warehouse
-"""
+""".replace("JAVA_OPTIONS", JAVA_OPTIONS)
 SETTINGS = {
     "dispatch": [{"macro_namespace": "dbt", "search_order": ["library", "martfeast", "dbt"]}],
 }

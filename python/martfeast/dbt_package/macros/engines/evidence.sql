@@ -76,6 +76,14 @@
   {% if 'warehouse' not in there %}
     {% do run_query('create table ' ~ evidence ~ '.warehouse using parquet as select uuid() as warehouse_id') %}
   {% endif %}
+  {% for table, columns in martfeast.evidence_structure().items() if table in there %}
+    {% set found = run_query('describe table ' ~ evidence ~ '.' ~ table).columns['col_name'].values() | list %}
+    {% for column, kind in columns.items() if column not in found %}
+      {% do run_query(
+        'alter table ' ~ evidence ~ '.' ~ table ~ ' add columns (' ~ column ~ ' ' ~ martfeast.evidence_type(kind) ~ ')'
+      ) %}
+    {% endfor %}
+  {% endfor %}
   {% for table, columns in martfeast.evidence_structure().items() if table not in there %}
     {% set sql %}
       create table {{ evidence }}.{{ table }} (
