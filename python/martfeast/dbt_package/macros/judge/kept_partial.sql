@@ -11,8 +11,7 @@ with builds as (
         target_invocations.is_partial,
         target_invocations.invocation_number,
         max(target_invocations.invocation_number) filter (where target_invocations.is_full_refresh)
-            over (partition by results.node_id) as refresh_number,
-        min(target_invocations.invocation_number) over (partition by results.node_id) as first_number
+            over (partition by results.node_id) as refresh_number
     from {{ evidence }}.results
     inner join {{ judge }}.target_invocations
         on results.invocation_id = target_invocations.invocation_id
@@ -26,5 +25,5 @@ with builds as (
 )
 
 select distinct node_id from builds
-where is_partial and invocation_number >= coalesce(refresh_number, first_number)
+where is_partial and invocation_number >= coalesce(refresh_number, 0)
 {% endmacro %}
