@@ -26,7 +26,13 @@ arrived as (
             as arrived_at
     from schedules
     inner join flights on schedules.flight_id = flights.flight_id
-    where flights.arrival_delay_minutes is not null
+    where
+        flights.arrival_delay_minutes is not null
+        -- The scheduled arrival is the first time of its clock after the departure: a day later at most.
+        and {{ martfeast.in_increment(
+            dbt.dateadd('minute', 'flights.arrival_delay_minutes', 'flights.scheduled_departure_at'),
+            look_back='25 hours'
+        ) }}
 
 )
 

@@ -22,4 +22,12 @@ select
     ) }} as known_at
 from schedules
 inner join flights on schedules.flight_id = flights.flight_id
-where flights.departure_delay_minutes is null
+where
+    flights.departure_delay_minutes is null
+    and {{ martfeast.in_increment(
+        dbt.dateadd(
+            'minute',
+            var('cancellation_known_after_scheduled_departure_minutes'),
+            'flights.scheduled_departure_at'
+        )
+    ) }}

@@ -23,7 +23,11 @@ departed as (
             as departed_at
     from schedules
     inner join flights on schedules.flight_id = flights.flight_id
-    where flights.departure_delay_minutes is not null
+    where
+        flights.departure_delay_minutes is not null
+        and {{ martfeast.in_increment(
+            dbt.dateadd('minute', 'flights.departure_delay_minutes', 'flights.scheduled_departure_at')
+        ) }}
 
 )
 

@@ -26,3 +26,13 @@ inner join flights on schedules.flight_id = flights.flight_id
 where
     flights.departure_delay_minutes is not null
     and flights.arrival_delay_minutes is null
+    -- The scheduled arrival is the first time of its clock after the departure: a day later at most.
+    and {{ martfeast.in_increment(
+        dbt.dateadd(
+            'minute',
+            'flights.departure_delay_minutes + '
+            ~ var('diversion_known_after_expected_arrival_minutes'),
+            'flights.scheduled_departure_at'
+        ),
+        look_back='25 hours'
+    ) }}

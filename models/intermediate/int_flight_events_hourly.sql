@@ -1,18 +1,21 @@
 with departures as (
 
     select * from {{ ref('int_flight_departures') }}
+    where {{ martfeast.in_increment('known_at', look_back='1 hour') }}
 
 ),
 
 arrivals as (
 
     select * from {{ ref('int_flight_arrivals') }}
+    where {{ martfeast.in_increment('known_at', look_back='1 hour') }}
 
 ),
 
 cancellations as (
 
     select * from {{ ref('int_flight_cancellations') }}
+    where {{ martfeast.in_increment('known_at', look_back='1 hour') }}
 
 ),
 

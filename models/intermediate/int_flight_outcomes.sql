@@ -1,10 +1,4 @@
-with schedules as (
-
-    select * from {{ ref('int_flight_schedules') }}
-
-),
-
-arrivals as (
+with arrivals as (
 
     select * from {{ ref('int_flight_arrivals') }}
 
@@ -23,15 +17,23 @@ diversions as (
 )
 
 select
-    schedules.flight_id,
-    case
-        when arrivals.flight_id is not null then 'flown'
-        when cancellations.flight_id is not null then 'cancelled'
-        when diversions.flight_id is not null then 'diverted'
-        else 'not_yet_known'
-    end as outcome,
-    coalesce(arrivals.known_at, cancellations.known_at, diversions.known_at) as outcome_known_at
-from schedules
-left join arrivals on schedules.flight_id = arrivals.flight_id
-left join cancellations on schedules.flight_id = cancellations.flight_id
-left join diversions on schedules.flight_id = diversions.flight_id
+    flight_id,
+    'flown' as outcome,
+    known_at
+from arrivals
+
+union all
+
+select
+    flight_id,
+    'cancelled' as outcome,
+    known_at
+from cancellations
+
+union all
+
+select
+    flight_id,
+    'diverted' as outcome,
+    known_at
+from diversions

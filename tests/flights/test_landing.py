@@ -12,7 +12,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -745,6 +745,26 @@ def test_a_bad_source_gives_one_message_and_leaves_the_earlier_landing(
     check_refused(["--source", str(source), "--to", str(to)], to, capsys, message)
     assert names_in(to) == TIDY
     check_complete(to)
+
+
+def test_until_lands_what_a_source_had_by_the_end_of_a_day(source: Path, to: Path) -> None:
+    whole = land(source, to)
+    until = land(source, to, until=date(2013, 1, 1))
+    later = land(source, to, until=date(2014, 12, 31))
+    flights = f"'{to}/current/flights.parquet'"
+    assert until.changed and later.changed
+    assert later.rows == whole.rows
+    land(source, to, 2, date(2014, 1, 1))
+    rows = duckdb.sql(f"select distinct year, month, day from {flights} where year > 2013").fetchall()
+    assert rows == [(2014, 1, 1)]
+
+
+def test_a_day_before_the_first_is_refused(
+    source: Path, to: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    land(source, to)
+    arguments = ["--source", str(source), "--to", str(to), "--until", "2012-12-31"]
+    check_refused(arguments, to, capsys, "there are no flights until 2012-12-31")
 
 
 @pytest.mark.parametrize("scale", ["0", "-1"])

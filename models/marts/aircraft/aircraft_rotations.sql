@@ -5,13 +5,34 @@ with arrivals as (
 
 ),
 
+-- The landing before those that are looked at, however long ago it was.
+earlier as (
+
+    select
+        tail_number,
+        max(known_at) as known_at
+    from arrivals
+    where {{ martfeast.before_increment('known_at', look_back='30 days') }}
+    group by tail_number
+
+),
+
+looked_at as (
+
+    select * from arrivals
+    where
+        {{ martfeast.in_increment('known_at', look_back='30 days') }}
+        or (tail_number, known_at) in (select earlier.tail_number, earlier.known_at from earlier)
+
+),
+
 -- One registration cannot land twice in a minute; where the source says so, one landing is kept.
 ranked as (
 
     select
         *,
         row_number() over (partition by tail_number, known_at order by flight_id) as landing_number
-    from arrivals
+    from looked_at
 
 ),
 

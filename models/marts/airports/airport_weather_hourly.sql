@@ -1,6 +1,7 @@
 with weather as (
 
     select * from {{ ref('stg_nycflights13__weather') }}
+    where {{ martfeast.in_increment('known_at', look_back='3 hours') }}
 
 )
 

@@ -1,6 +1,7 @@
 with schedules as (
 
     select * from {{ ref('int_flight_schedules') }}
+    where {{ martfeast.in_increment('scheduled_departure_at') }}
 
 ),
 
@@ -35,15 +36,15 @@ select
     schedules.scheduled_arrival_at,
     departures.departed_at,
     arrivals.arrived_at,
-    outcomes.outcome,
+    coalesce(outcomes.outcome, 'not_yet_known') as outcome,
     departures.departure_delay_minutes,
     arrivals.arrival_delay_minutes,
     arrivals.is_late_arrival,
     arrivals.air_time_minutes,
     schedules.scheduled_block_minutes,
     schedules.distance_miles,
-    outcomes.outcome_known_at
+    outcomes.known_at as outcome_known_at
 from schedules
-inner join outcomes on schedules.flight_id = outcomes.flight_id
+left join outcomes on schedules.flight_id = outcomes.flight_id
 left join departures on schedules.flight_id = departures.flight_id
 left join arrivals on schedules.flight_id = arrivals.flight_id

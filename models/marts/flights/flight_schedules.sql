@@ -1,6 +1,7 @@
 with schedules as (
 
     select * from {{ ref('int_flight_schedules') }}
+    where {{ martfeast.in_increment('known_at') }}
 
 )
 

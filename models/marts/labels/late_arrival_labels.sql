@@ -1,6 +1,10 @@
 with schedules as (
 
     select * from {{ ref('int_flight_schedules') }}
+    where
+        {{ martfeast.in_increment(
+            dbt.dateadd('minute', -var('predicted_before_departure_minutes'), 'scheduled_departure_at')
+        ) }}
 
 ),
 
@@ -38,8 +42,11 @@ select
         'minute', -var('predicted_before_departure_minutes'), 'schedules.scheduled_departure_at'
     ) }} as predicted_at,
     arrivals.is_late_arrival,
-    outcomes.outcome_known_at as label_known_at,
-    case when outcomes.outcome <> 'flown' then outcomes.outcome end as no_label_reason,
+    outcomes.known_at as label_known_at,
+    case
+        when outcomes.outcome is null then 'not_yet_known'
+        when outcomes.outcome <> 'flown' then outcomes.outcome
+    end as no_label_reason,
     airports.region as destination_region,
     case
         when schedules.scheduled_departure_clock_minutes < 360 then 'night'
@@ -49,7 +56,7 @@ select
     end as departure_hour_band,
     registered_aircraft.tail_number is not null as is_aircraft_in_registry
 from schedules
-inner join outcomes on schedules.flight_id = outcomes.flight_id
+left join outcomes on schedules.flight_id = outcomes.flight_id
 left join arrivals on schedules.flight_id = arrivals.flight_id
 left join airports on schedules.destination_airport_code = airports.airport_code
 left join registered_aircraft on schedules.tail_number = registered_aircraft.tail_number

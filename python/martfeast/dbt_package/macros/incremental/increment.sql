@@ -21,6 +21,34 @@
 {% endmacro %}
 
 
+{#
+  The condition that a moment is in the part of a model's rows that this run makes anew: SQL, `true` where it makes all of
+  them. look_back: how much earlier it begins, such as '7 days', so that windows of that length are whole.
+#}
+{% macro in_increment(moment, look_back=none) -%}
+  {%- set increment = martfeast.increment() -%}
+  {%- if not increment -%}
+    true
+  {%- else -%}
+    {{ moment }} >= {{ martfeast.looked_back(increment.start, look_back) }}
+    {%- if increment.end %} and {{ moment }} < {{ increment.end }}{% endif -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# The condition that a moment lies before those that `in_increment` lets in: SQL, `false` where a run makes all rows. #}
+{% macro before_increment(moment, look_back=none) -%}
+  {%- set increment = martfeast.increment() -%}
+  {{ moment ~ ' < ' ~ martfeast.looked_back(increment.start, look_back) if increment else 'false' }}
+{%- endmacro %}
+
+
+{# A moment, as much earlier; SQL. #}
+{% macro looked_back(moment, look_back) %}
+  {{ return(moment ~ (" - interval '" ~ look_back ~ "'" if look_back else '')) }}
+{% endmacro %}
+
+
 {# The range that --event-time-start and --event-time-end give, as SQL of two moments; both none where they do not. #}
 {% macro given_range() %}
   {% set start = invocation_args_dict.get('event_time_start') %}
@@ -67,10 +95,10 @@
 {% endmacro %}
 
 
-{# The column of a model's event time: dbt's event_time, or a mart's timestamp. #}
+{# The column of the time that a model's ranges are of: a mart's timestamp, or dbt's event_time. #}
 {% macro event_time_of(node) %}
   {% set feast = martfeast.feast_meta(node) %}
-  {% set event_time = node.config.get('event_time') or (feast.get('timestamp') if feast is mapping else none) %}
+  {% set event_time = (feast.get('timestamp') if feast is mapping else none) or node.config.get('event_time') %}
   {% if not event_time %}
     {{ exceptions.raise_compiler_error(
       node.name ~ ' is made by ranges of event time, and does not say which column that is. Add event_time: <column> '
