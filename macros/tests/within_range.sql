@@ -3,6 +3,7 @@
   where they should not. Returns the values outside.
 #}
 {% test within_range(model, column_name, minimum=none, maximum=none) %}
+{{- config(meta={'martfeast': {'judges': 'each row'}}) -}}
 select {{ column_name }}
 from {{ model }}
 where

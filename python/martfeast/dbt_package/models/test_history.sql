@@ -50,6 +50,7 @@ select
     results.status,
     results.failure_count,
     coalesce(results.started_at, invocations.started_at) as tested_at,
+    results.tested_from,
     results.execution_seconds
 from results
 inner join invocations on results.invocation_id = invocations.invocation_id

@@ -8,7 +8,8 @@
     - the ranges of event time that it was built by leave no gap;
     - no later run that was to rebuild it ended without a word;
     - it was built after its ancestors were;
-    - every test on it ran after its rows were made, on the same load of the sources, and passed.
+    - every test on it ran after its rows were made, on the same load of the sources, and passed; with the variable
+      test_all_rows_every, on the rows that were made since it passed, and on all of them as often as that says.
 
   Within an invocation dbt itself keeps the order: parents before children, tests after what they test.
   A view's rows are as new as the newest of its ancestors. A test counts for the node it is attached to; a
@@ -38,6 +39,7 @@
     ('test_uses', martfeast.judge_test_uses()),
     ('test_inputs', martfeast.judge_test_inputs()),
     ('moved_sources', martfeast.judge_moved_sources()),
+    ('seen_by_tests', martfeast.judge_seen_by_tests()),
     ('other_failures', martfeast.judge_other_failures()),
     ('test_results', martfeast.judge_test_results()),
     ('unit_test_results', martfeast.judge_unit_test_results()),

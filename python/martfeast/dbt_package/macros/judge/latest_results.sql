@@ -14,6 +14,7 @@ select
     results.message,
     results.code_checksum,
     results.compiled_checksum,
+    results.tested_from,
     results.relations,
     results.invocation_id,
     target_invocations.invocation_number,

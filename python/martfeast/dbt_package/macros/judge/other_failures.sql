@@ -20,4 +20,5 @@ where
     and results.code_checksum = latest_results.code_checksum
     and results.compiled_checksum <> latest_results.compiled_checksum
     and results.status = 'fail'
+    and (results.tested_from is not distinct from latest_results.tested_from)
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#
   Every test of a mart ran after the rows were made, on the same load of the sources, with its present code, and
-  passed. `gap` says what is missing, `reason` adds a warning; a gap of a test of severity warn does not block.
+  passed; on all rows, or on those that were made since it passed on the others. `gap` says what is missing, `reason` adds a warning; a gap of a test of severity warn does not block.
 #}
 {% macro judge_test_results() %}
 {% set judge = martfeast.judge_schema() %}
@@ -33,6 +33,10 @@ with gaps as (
                 then
                     'test ' || test_uses.name || ' ran on another load of source '
                     || split_part(moved_sources.source_id, '.', -1)
+            when latest_results.tested_from is not null and seen_by_tests.test_id is null
+                then
+                    'test ' || test_uses.name || ' has read a part of the rows, and not all of them in the time that'
+                    || ' test_all_rows_every says: run dbt test'
         end as gap
     from {{ judge }}.test_uses
     left join {{ judge }}.latest_results on test_uses.test_id = latest_results.node_id
@@ -44,6 +48,7 @@ with gaps as (
         on
             test_uses.mart_id = other_failures.mart_id
             and test_uses.test_id = other_failures.test_id
+    left join {{ judge }}.seen_by_tests on test_uses.test_id = seen_by_tests.test_id
     left join {{ judge }}.moved_sources
         on
             test_uses.mart_id = moved_sources.mart_id

@@ -43,7 +43,8 @@
       'execution_seconds': 'double',
       'is_window': 'boolean',
       'relations': 'texts',
-      'compiled_checksum': 'text'
+      'compiled_checksum': 'text',
+      'tested_from': 'timestamp'
     },
     'source_loads': {
       'invocation_id': 'text',
@@ -99,9 +100,13 @@
 {% endmacro %}
 
 
-{# The schema of the evidence, in the target's database: variable `evidence_schema` of this package. #}
+{#
+  The schema of the evidence, in the target's database: variable `evidence_schema` of this package. A project's own nodes
+  do not see that variable, and find the schema where the package's sources have it.
+#}
 {% macro evidence_schema() %}
-  {{ return(adapter.quote(var('evidence_schema', 'martfeast'))) }}
+  {% set source = graph.sources.get('source.martfeast.martfeast.results') if execute else none %}
+  {{ return(adapter.quote(source.schema if source else var('evidence_schema', 'martfeast'))) }}
 {% endmacro %}
 
 

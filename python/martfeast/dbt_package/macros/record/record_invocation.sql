@@ -107,7 +107,8 @@
         result.execution_time,
         none,
         relations.get(node.unique_id),
-        local_md5(node.compiled_code | trim) if node.compiled_code is string else none
+        local_md5(node.compiled_code | trim) if node.compiled_code is string else none,
+        martfeast.tested_from(node.compiled_code) if node.resource_type == 'test' else none
       ]) %}
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}

@@ -1,0 +1,170 @@
+{#
+  What a generic test reads, dbt's own hook for it: with the variable `test_all_rows_every` (such as '7 days'), a test of a
+  model that is made by ranges reads the rows that were made since it passed, and all rows again when that long has gone
+  by. dbt finds this where dbt_project.yml has `dispatch`, see docs/time.md. Everything else is as in dbt.
+#}
+{% macro duckdb__get_where_subquery(relation) %}
+  {#- As the graph has it, the test is what evidence was recorded of. -#}
+  {% set test = graph.nodes.get(model.unique_id) if execute else none %}
+  {% set since = martfeast.untested_since(test, relation) if test else none %}
+  {% if not since %}{{ return(dbt.default__get_where_subquery(relation)) }}{% endif %}
+  {% set where = config.get('where') %}
+  {% set event_time = martfeast.event_time_of(graph.nodes[test.attached_node]) %}
+  {% set keys = martfeast.tested_keys(test) %}
+  {% set made %}made.{{ event_time }} >= {{ martfeast.since_mark(since) }}{% endset %}
+  {% set filtered %}
+    (
+        select made.* from {{ relation }} as made
+        where
+        {% if keys and event_time not in keys %}
+            exists (
+                select 1 from {{ relation }} as one
+                where
+                    one.{{ made | replace('made.', '') }}
+                    {% for key in keys %}and one.{{ key }} is not distinct from made.{{ key }}{% endfor %}
+            )
+        {% else %}
+            {{ made }}
+        {% endif %}
+        {% if where %}and ({{ where }}){% endif %}
+    ) as dbt_subquery
+  {% endset %}
+  {{ return(filtered) }}
+{% endmacro %}
+
+
+{# A moment as the SQL of a test has it from which on it reads rows; what a test read is found by this in its SQL. #}
+{% macro since_mark(moment) %}
+  {{ return('cast(' ~ martfeast.literal(moment) ~ ' as timestamp) /* martfeast: rows made since it passed */') }}
+{% endmacro %}
+
+
+{# From where on a test read rows, by the SQL that was run: text of a moment, none for all rows. #}
+{% macro tested_from(compiled_code) %}
+  {% set mark = modules.re.escape(martfeast.since_mark('MOMENT')) | replace('MOMENT', '([0-9 :.-]+)') %}
+  {% set found = modules.re.search(mark, compiled_code or '') %}
+  {{ return(found.group(1) if found else none) }}
+{% endmacro %}
+
+
+{#
+  The columns that a test says are unique together, quoted. Rows that share them with a row that was made are read too,
+  so that what they show of the rows is the same as of all rows. None for a test that is not of that kind.
+#}
+{% macro tested_keys(test) %}
+  {% set metadata = test.test_metadata %}
+  {% if metadata.name == 'unique' and not metadata.namespace %}
+    {{ return(martfeast.quoted_columns([metadata.kwargs.column_name])) }}
+  {% elif metadata.name == 'unique_grain' and metadata.namespace == 'martfeast' %}
+    {{ return(martfeast.quoted_columns(metadata.kwargs['columns'])) }}
+  {% endif %}
+  {{ return(none) }}
+{% endmacro %}
+
+
+{# Whether a test judges each row by itself, or rows by their keys: one that looks at all rows together sees other numbers in a part of them. #}
+{% macro judges_rows(test) %}
+  {% set metadata = test.test_metadata or {} %}
+  {% set is_dbts = metadata.name in ['not_null', 'accepted_values', 'relationships'] and not metadata.namespace %}
+  {% set meta = (test.config.meta or {}).get('martfeast') %}
+  {{ return(is_dbts or martfeast.tested_keys(test) is not none or (meta is mapping and meta.get('judges') == 'each row')) }}
+{% endmacro %}
+
+
+{#
+  The moment from which on rows of a tested model were made and not yet seen by a pass of this test: text. None where it
+  is to read all rows: without the variable, or a pass on all rows in the time that it says by the same code; after all
+  rows were made anew, or a run that was to make them was cut off; and where no rows were made.
+#}
+{% macro untested_since(test, relation) %}
+  {% set every = martfeast.test_all_rows_every() %}
+  {% set node = graph.nodes.get(test.attached_node) %}
+  {% if
+    not every or not node or flags.WHICH not in ['build', 'test'] or martfeast.is_partial_run()
+    or node.config.incremental_strategy != 'replace_range' or not martfeast.judges_rows(test)
+    or relation | string != node.relation_name
+  %}
+    {{ return(none) }}
+  {% endif %}
+  {% set sql %}
+    with results as ({{ martfeast.results_of_test(test) }}),
+
+    whole as (
+        select max_by(status, invocation_number) as status, max(invocation_number) as invocation_number
+        from results
+        where tested_from is null
+        having max_by(completed_at, invocation_number) > {{ martfeast.all_rows_due() }}
+    ),
+
+    newest as (
+        select max(results.invocation_number) as invocation_number
+        from results
+        inner join whole on results.invocation_number >= whole.invocation_number
+        where results.status = 'pass' and whole.status = 'pass'
+    ),
+
+    made as ({{ martfeast.made_ranges(node) }})
+
+    select min(made.range_start) as since
+    from made
+    inner join newest on made.invocation_number > newest.invocation_number
+    having count(*) = count(made.range_start)
+  {% endset %}
+  {% set found = run_query(sql).rows %}
+  {{ return(martfeast.moment(found[0][0]) if found and found[0][0] is not none else none) }}
+{% endmacro %}
+
+
+{# How often a test is to read all rows: variable `test_all_rows_every` of this package; none for always. #}
+{% macro test_all_rows_every() %}
+  {% set source = graph.sources.get('source.martfeast.martfeast.results') if execute else none %}
+  {% set every = source.config.meta.test_all_rows_every if source else none %}
+  {{ return(none if every in [none, 'None', ''] else every) }}
+{% endmacro %}
+
+
+{# The moment before which a pass on all rows is too long ago: SQL; of all rows that are always read, the end of time. #}
+{% macro all_rows_due() %}
+  {% set every = martfeast.test_all_rows_every() %}
+  {% if not every %}{{ return("timestamp 'infinity'") }}{% endif %}
+  {{ return(martfeast.literal(run_started_at) ~ ' - interval ' ~ martfeast.literal(every)) }}
+{% endmacro %}
+
+
+{# Results of a test by its present code, on the relations that it reads now and on all of their data: SQL of a row for each. #}
+{% macro results_of_test(test) %}
+  {% set evidence = martfeast.evidence_schema() %}
+    select
+        invocations.invocation_number,
+        results.status,
+        results.tested_from,
+        results.completed_at
+    from {{ evidence }}.results
+    inner join {{ evidence }}.invocations on results.invocation_id = invocations.invocation_id
+    where
+        results.node_id = {{ martfeast.literal(test.unique_id) }}
+        and results.code_checksum = {{ martfeast.literal(martfeast.code_checksum(test, {})) }}
+        and array_to_string(results.relations, ' ') = {{ martfeast.literal(martfeast.relations_of(test, {}) | join(' ')) }}
+        and invocations.target_name = {{ martfeast.literal(target.name) }}
+        and not invocations.is_partial
+{% endmacro %}
+
+
+{#
+  Ranges of a model that were made, from the notes of the strategy: SQL of a row for each, its start null where all rows
+  may have been made. That is so of a run that noted none, among them this one and those that were cut off.
+#}
+{% macro made_ranges(node) %}
+  {% set evidence = martfeast.evidence_schema() %}
+    select
+        invocations.invocation_number,
+        ranges.range_start
+    from {{ evidence }}.invocations
+    left join {{ evidence }}.ranges
+        on
+            invocations.invocation_id = ranges.invocation_id
+            and ranges.node_id = {{ martfeast.literal(node.unique_id) }}
+    where
+        list_contains(invocations.selected_nodes, {{ martfeast.literal(node.unique_id) }})
+        or ranges.node_id is not null
+{% endmacro %}
