@@ -173,7 +173,7 @@ measure-scale: install ## Measure up to 200 marts and 2,000 features into benchm
 	@$(BIN)/python benchmarks/scale.py
 
 .PHONY: measure-increments
-measure-increments: install ## Measure publishing of one more day into benchmarks/increments.md
+measure-increments: install ## Measure one more day of flights and of a mart into benchmarks/increments.md
 	@$(BIN)/python benchmarks/increments.py
 
 .PHONY: lock

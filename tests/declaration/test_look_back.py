@@ -69,6 +69,10 @@ def found(parsed_library, manifest):
         ("replace_range", "{% set increment = martfeast.increment() %}"
          f"with a as (select * from {SEED} {{% if increment %}} where known_at >="
          f" {{{{ increment.start }}}} {{% endif %}}) select {WINDOW} as n from a", "3 days"),
+        ("replace_range", f"with a as (select * from {SEED} where"
+         f" {{{{ martfeast.in_increment('known_at') }}}}) select {WINDOW} as n from a", "3 days"),
+        ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
+         f"'known_at', look_back='2 days') }}}}) select {WINDOW} as n from a", "3 days"),
     ],
 )  # fmt: skip
 def test_a_window_that_is_cut_off_is_named(found, strategy, sql, length):
@@ -99,6 +103,12 @@ def test_a_window_that_is_cut_off_is_named(found, strategy, sql, length):
          f" where {AFTER} {{% endif %}}"),
         (MERGE, f"select {WINDOW} as n from {SEED} {{% if is_incremental() %}} {{% else %}}"
          f" where {AFTER} {{% endif %}}"),
+        ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
+         f"'known_at', look_back='3 days') }}}}) select {WINDOW} as n from a"),
+        # What else is read, the model says itself: the row before, however long ago it was.
+        ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
+         "'known_at') }} or known_at in (select b.known_at from b))"
+         " select lag(n) over (order by known_at) as n from a"),
     ],
 )  # fmt: skip
 def test_what_is_not_cut_off_is_not_named(found, strategy, sql):

@@ -19,6 +19,8 @@ from martfeast.problems import ProblemLog
 # What stands in SQL for Jinja that is printed: the table itself, a ref, and any other value.
 _THIS, _READ, _VALUE = "martfeast_this", "martfeast_read_", "martfeast_value_"
 _NAMES = re.compile(r"\b(?:ref|source)\s*\(([^)]*)\)")
+_IN_INCREMENT = re.compile(r"\bin_increment\s*\(")
+_LOOK_BACK = re.compile(r"""(?:look_back\s*=|,)\s*['"]([^'"]+)['"]\s*,?\s*\)$""")
 _INCREMENT = re.compile(r"\b(?:is_incremental|increment|batch)\b")
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _LONGER_UNITS = {"month": 31 * 86400, "quarter": 92 * 86400, "year": 366 * 86400}
@@ -74,7 +76,9 @@ def short_windows(model: Model, graph: Graph) -> Iterator[ShortWindow]:
         statement = sqlglot.parse_one(reads.sql(), dialect="duckdb")
     except (SqlglotError, jinja2.TemplateError, RecursionError):
         return
-    yield from _Windows(reads, statement).short()
+    # replace_range leaves out the rows before the range by itself.
+    leaves_out = timedelta() if config.incremental_strategy == "replace_range" else None
+    yield from _Windows(reads, statement, leaves_out).short()
 
 
 class _Reads:
@@ -126,6 +130,9 @@ class _Reads:
         expression = expression.strip()
         if expression.startswith("config"):
             return ""
+        if _IN_INCREMENT.search(expression):
+            look_back = _LOOK_BACK.search(expression)
+            return f"({_THIS} - interval '{look_back[1] if look_back else '0 days'}' is not null)"
         if expression.startswith("this") or _INCREMENT.search(expression):
             return _THIS
         match = _NAMES.match(expression)
@@ -166,13 +173,14 @@ def _enter(block: str, branches: list[_Branch]) -> None:
 
 
 class _Windows:
-    def __init__(self, reads: _Reads, statement: exp.Expr) -> None:
+    def __init__(self, reads: _Reads, statement: exp.Expr, kept: timedelta | None) -> None:
         self.reads = reads
         self.statement = statement
+        self.kept = kept
         self.tables = {cte.alias: cte.this for cte in statement.find_all(exp.CTE)}
 
     def short(self) -> Iterator[ShortWindow]:
-        kept = self._look_back(self.statement)
+        kept = self.kept if self.kept is not None else self._look_back(self.statement)
         for select in self.statement.find_all(exp.Select):
             for parent, look_back in self._cuts(select, set()):
                 for window in _windows_of(select):
@@ -209,7 +217,9 @@ class _Windows:
     def _look_back(self, select: exp.Expr) -> timedelta | None:
         """Return how far before the newest row a select's own filter reaches; None without one."""
         where = select.args.get("where")
-        if where is None or not any(one.name == _THIS for one in _mentions(where)):
+        found = [] if where is None else [one for one in _mentions(where) if one.name == _THIS]
+        # What "or" lets in besides is the model's own look back, however far that is.
+        if not found or any(one.find_ancestor(exp.Or) for one in found):
             return None
         lengths = [_interval(one) or timedelta() for one in where.find_all(exp.Interval)]
         return sum(lengths, timedelta())
