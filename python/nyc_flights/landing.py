@@ -188,8 +188,8 @@ def land(source: Path, to: Path, scale: int = 1, until: date | None = None) -> L
         The landing that ``to/current`` now points to, complete.
 
     Raises:
-        LandingError: the scale, the last day or a source file is wrong, or a file cannot be read or written.
-            The earlier landing is as it was.
+        LandingError: the scale, the last day or a source file is wrong, or a file cannot be read
+            or written. The earlier landing is as it was.
 
     """
     if scale < 1:

@@ -73,6 +73,9 @@ def found(parsed_library, manifest):
          f" {{{{ martfeast.in_increment('known_at') }}}}) select {WINDOW} as n from a", "3 days"),
         ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
          f"'known_at', look_back='2 days') }}}}) select {WINDOW} as n from a", "3 days"),
+        ("replace_range", f"select sum(n) over w as n from {SEED} where"
+         " {{ martfeast.in_increment('known_at') }} window w as {{ rolling_window('a', 'b', 24) }}",
+         "rows before it, however far back"),
     ],
 )  # fmt: skip
 def test_a_window_that_is_cut_off_is_named(found, strategy, sql, length):
@@ -105,6 +108,9 @@ def test_a_window_that_is_cut_off_is_named(found, strategy, sql, length):
          f" where {AFTER} {{% endif %}}"),
         ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
          f"'known_at', look_back='3 days') }}}}) select {WINDOW} as n from a"),
+        # How far a macro of the project looks is not known; that it looks back is said.
+        ("replace_range", f"select sum(n) over w as n from {SEED} where"
+         " {{ martfeast.in_increment('known_at', look_back='3 days') }} window w as {{ rolling_window('a', 'b', 24) }}"),
         # What else is read, the model says itself: the row before, however long ago it was.
         ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
          "'known_at') }} or known_at in (select b.known_at from b))"

@@ -185,6 +185,8 @@ class _Windows:
             for parent, look_back in self._cuts(select, set()):
                 for window in _windows_of(select):
                     length = _length(window)
+                    if look_back and _is_of_a_macro(window):
+                        continue
                     if look_back is None or length is None:
                         yield ShortWindow(parent, _words(length), look_back is None)
                     elif look_back - (look_back if kept is None else kept) < length:
@@ -255,6 +257,11 @@ def _is_within_a_time(window: exp.Window) -> bool:
     parts = window.args.get("partition_by") or []
     kinds = (exp.DateTrunc, exp.TimestampTrunc, exp.TsOrDsToDate, exp.Cast, exp.Date)
     return any(part.find(*kinds) is not None for part in parts)
+
+
+def _is_of_a_macro(window: exp.Window) -> bool:
+    """Tell whether a macro wrote the frame of a window, so that how far it looks is not known."""
+    return any(one.name.startswith(_VALUE) for one in window.find_all(exp.Identifier))
 
 
 def _length(window: exp.Window) -> timedelta | None:
