@@ -110,7 +110,8 @@ def test_a_window_that_is_cut_off_is_named(found, strategy, sql, length):
          f"'known_at', look_back='3 days') }}}}) select {WINDOW} as n from a"),
         # How far a macro of the project looks is not known; that it looks back is said.
         ("replace_range", f"select sum(n) over w as n from {SEED} where"
-         " {{ martfeast.in_increment('known_at', look_back='3 days') }} window w as {{ rolling_window('a', 'b', 24) }}"),
+         " {{ martfeast.in_increment('known_at', look_back='3 days') }}"
+         " window w as {{ rolling_window('a', 'b', 24) }}"),
         # What else is read, the model says itself: the row before, however long ago it was.
         ("replace_range", f"with a as (select * from {SEED} where {{{{ martfeast.in_increment("
          "'known_at') }} or known_at in (select b.known_at from b))"

@@ -30,7 +30,7 @@ scheduled_stamped as (
         origin_airport_code,
         {{ martfeast.window_end('scheduled_departure_at', 'hour') }} as scheduled_by
     from schedules
-    where {{ martfeast.in_increment('scheduled_departure_at') }}
+    where not {{ martfeast.before_increment('scheduled_departure_at') }}
 
 ),
 
