@@ -205,3 +205,36 @@
 {% macro spark__as_moment(expression) %}
   {{ return('cast(' ~ expression ~ ' as timestamp)') }}
 {% endmacro %}
+
+
+{#
+  A column as SQL of what is hashed of it: of doubles seven digits, as their sums differ in the last from build to build.
+  column: quoted. type: as the engine describes it.
+#}
+{% macro hashable(column, type) %}
+  {{ return(adapter.dispatch('hashable', 'martfeast')(column, type)) }}
+{% endmacro %}
+
+{% macro duckdb__hashable(column, type) %}
+  {{ return("format('{:.6e}', " ~ column ~ ')' if type in ['DOUBLE', 'FLOAT'] else column) }}
+{% endmacro %}
+
+{% macro spark__hashable(column, type) %}
+  {% if type in ['double', 'float'] %}{{ return("format_string('%.6e', " ~ column ~ ')') }}{% endif %}
+  {# Spark hashes no maps, in whatever they are. #}
+  {{ return('cast(' ~ column ~ ' as string)' if 'map<' in type or type == 'variant' else column) }}
+{% endmacro %}
+
+
+{# A hash of a row: a number, with room for a sum of many. columns: SQL of what is hashed, a list. #}
+{% macro row_hash(columns) %}
+  {{ return(adapter.dispatch('row_hash', 'martfeast')(columns)) }}
+{% endmacro %}
+
+{% macro duckdb__row_hash(columns) %}
+  {{ return('hash(' ~ columns | join(', ') ~ ')') }}
+{% endmacro %}
+
+{% macro spark__row_hash(columns) %}
+  {{ return('cast(xxhash64(' ~ columns | join(', ') ~ ') as decimal(20, 0))') }}
+{% endmacro %}

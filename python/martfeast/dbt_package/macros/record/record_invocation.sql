@@ -112,6 +112,7 @@
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}
     {% do martfeast.record_ranges(results) %}
+    {% do martfeast.record_fact_batches(results) %}
     {% do martfeast.empty_evidence('nodes') %}
     {% do martfeast.insert_evidence('nodes', nodes) %}
     {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
