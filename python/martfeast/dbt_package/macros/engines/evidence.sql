@@ -208,7 +208,8 @@
 
 
 {#
-  A column as SQL of what is hashed of it: of doubles seven digits, as their sums differ in the last from build to build.
+  A column as SQL of what is hashed of it: of doubles the digits of a float, as their sums differ in the last
+  ones from build to build.
   column: quoted. type: as the engine describes it.
 #}
 {% macro hashable(column, type) %}
@@ -216,11 +217,12 @@
 {% endmacro %}
 
 {% macro duckdb__hashable(column, type) %}
-  {{ return("format('{:.6e}', " ~ column ~ ')' if type in ['DOUBLE', 'FLOAT'] else column) }}
+  {# One that is too large for a float stays as it is. #}
+  {{ return('coalesce(try_cast(' ~ column ~ ' as float), ' ~ column ~ ')' if type == 'DOUBLE' else column) }}
 {% endmacro %}
 
 {% macro spark__hashable(column, type) %}
-  {% if type in ['double', 'float'] %}{{ return("format_string('%.6e', " ~ column ~ ')') }}{% endif %}
+  {% if type == 'double' %}{{ return('cast(' ~ column ~ ' as float)') }}{% endif %}
   {# Spark hashes no maps, in whatever they are. #}
   {{ return('cast(' ~ column ~ ' as string)' if 'map<' in type or type == 'variant' else column) }}
 {% endmacro %}

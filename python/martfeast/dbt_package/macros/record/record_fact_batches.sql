@@ -62,6 +62,7 @@
     {% do described.append(column[0] ~ ' ' ~ column[1]) %}
     {% do hashed.append(martfeast.hashable(adapter.quote(column[0]), column[1])) %}
   {% endfor %}
+  {% set relation = martfeast.literal(martfeast.read_relation(parent)) %}
   {% set moment = martfeast.as_moment(adapter.quote(parent.config.event_time)) %}
   {% set text = martfeast.evidence_type('text') %}
   {% set sql %}
@@ -96,7 +97,7 @@
         inner join {{ evidence }}.invocations on fact_batches.invocation_id = invocations.invocation_id
         inner join basis on fact_batches.basis = basis.basis
         where
-            fact_batches.relation = {{ martfeast.literal(parent.relation_name) }}
+            fact_batches.relation = {{ relation }}
             and fact_batches.batch_size = {{ martfeast.literal(size) }}
         group by fact_batches.batch_start
     )
@@ -104,7 +105,7 @@
     select
         {{ martfeast.literal(invocation_id) }} as invocation_id,
         {{ martfeast.literal(parent.unique_id) }} as node_id,
-        {{ martfeast.literal(parent.relation_name) }} as relation,
+        {{ relation }} as relation,
         {{ martfeast.literal(size) }} as batch_size,
         coalesce(present.batch_start, noted.batch_start) as batch_start,
         coalesce(present.row_count, 0) as row_count,
