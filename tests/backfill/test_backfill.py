@@ -267,7 +267,9 @@ def test_windows_and_batches_are_read_as_they_are_written(parsed):
         f"{{% for one in {queries} %}}{{{{ martfeast.look_back_seconds(one) }}}},{{% endfor %}}"
         f"{{% for one in {batches} %}}{{{{ martfeast.fact_batch_size(one) }}}},{{% endfor %}}"
     )
-    (parsed.path / "models/asked.sql").write_text(f"select '{{% if execute %}}{inline}{{% endif %}}'")
+    (parsed.path / "models/asked.sql").write_text(
+        f"select '{{% if execute %}}{inline}{{% endif %}}'"
+    )
     result = parsed.dbt("compile", "--select", "asked")
     assert result.returncode == 0, result.stdout
     sql = (parsed.path / "target/compiled/library/models/asked.sql").read_text()
