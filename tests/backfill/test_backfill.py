@@ -212,17 +212,17 @@ def test_what_cannot_be_compared_makes_nothing_stale(replaced):
     ]
 
 
-def test_a_fact_within_a_lateness_of_hours_makes_nothing_stale(replaced):
-    """What a run makes again begins at noon here, within a day; so facts are noted by the hour."""
+def test_a_fact_within_a_lateness_of_minutes_makes_nothing_stale(replaced):
+    """What a run makes again begins at 11:30 here: facts are noted by the hour, and one is cut."""
     library = replaced
     online = "          timestamp: known_at\n          online: true\n    data_tests"
     batch = online.replace(
-        "online: true", "online: true\n          batch: {size: day, lateness: 12 hours}"
+        "online: true", "online: true\n          batch: {size: day, lateness: 750 minutes}"
     )
     library.replace_in("models/marts/_marts__models.yml", online, batch)
     library.said("build", "--select", TITLES)
     facts = (library.path / SEED).read_text()
-    (library.path / SEED).write_text(f"{facts}south,10,2026-03-11 15:00:00,1,0.5,S\n")
+    (library.path / SEED).write_text(f"{facts}south,10,2026-03-11 11:45:00,1,0.5,S\n")
     library.said("build", "--select", f"+{TITLES}")
     assert stale(library) == []
     assert ("south", 10) in {row[:2] for row in rows(library)}
@@ -247,6 +247,7 @@ SIZES = {
     ("day", "2 days"): "day",
     ("day", "1 week"): "day",
     ("day", "12 hours"): "hour",
+    ("day", "90 minutes"): "hour",
     ("day", "1.5 days"): "hour",
     ("month", "2 days"): "day",
     ("month", "1 month"): "month",
