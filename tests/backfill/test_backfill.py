@@ -146,6 +146,138 @@ def test_other_code_under_old_days_is_named(ranged):
     assert library.published_mart(TITLES)["held_back"] == []
 
 
+def stale(library):
+    """What the last run said of days that later facts made stale."""
+    return library.published_mart(TITLES)["warnings"]
+
+
+def test_days_that_later_facts_made_stale_are_named_until_they_are_made_again(ranged):
+    """Facts that come, go or change: before the days that a run makes again, and in them."""
+    library, strategy = ranged
+    facts = seed_of([1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]).replace(
+        "03-04 08:00:00,1", "03-04 08:00:00,2"
+    )
+    facts += "".join(
+        f"south,10,2026-03-{day} 09:00:00,1,0.5,S\n" for day in ("02", "08", "10", "12")
+    )
+    (library.path / SEED).write_text(facts)
+    window = ["--event-time-start", "2026-03-11", "--event-time-end", "2026-03-13"]
+    said = library.said("build", *(window if strategy == "microbatch" else []))
+    command = f"Run: martfeast backfill {TITLES}"
+    named = [
+        f"{TITLES} from 2026-03-02 to 2026-03-03 (1 day) is stale: 1 fact of shelf_checks came"
+        f" after it was made. {command} --from 2026-03-02 --to 2026-03-03",
+        f"{TITLES} from 2026-03-04 to 2026-03-05 (1 day) is stale: facts of shelf_checks changed"
+        f" after it was made. {command} --from 2026-03-04 --to 2026-03-05",
+        f"{TITLES} from 2026-03-06 to 2026-03-07 (1 day) is stale: 2 facts of shelf_checks went"
+        f" after it was made. {command} --from 2026-03-06 --to 2026-03-07",
+        f"{TITLES} in 2 more stretches from 2026-03-08 to 2026-03-11 (2 days) is stale."
+        f" {command} --from 2026-03-08 --to 2026-03-11",
+    ]
+    assert stale(library) == named
+    assert library.published_mart(TITLES)["held_back"] == []
+    assert f"with a warning: {TITLES}: {named[0]}" in said
+    for asked in ((), (TITLES,)):
+        status = library.martfeast("status", *asked, cwd=library.path).stdout
+        assert all(one in " ".join(status.split()) for one in named)
+    result, said = backfill(library, *named[-1].split(TITLES)[-1].split(), "--batches", "3")
+    assert result.returncode == 0, said
+    assert f"{TITLES}: 2 rows added, 0 rows changed, 0 rows gone" in said
+    assert stale(library) == named[:3]
+
+
+def test_what_cannot_be_compared_makes_nothing_stale(replaced):
+    """Facts of which nothing was noted before, and facts with another column."""
+    library = replaced
+    library.execute(
+        "drop table martfeast.fact_batches; alter table martfeast.ranges drop look_back_seconds"
+    )
+    (library.path / SEED).write_text(seed_of(range(1, 13), copies=3))
+    library.said("build", "--select", f"+{TITLES}")
+    assert stale(library) == []
+    facts = seed_of(range(1, 13), copies=4).splitlines()
+    (library.path / SEED).write_text(
+        "\n".join([f"{facts[0]},room", *(f"{one},1" for one in facts[1:])])
+    )
+    library.said("build", "--full-refresh", "--select", "shelf_checks")
+    library.said("build", "--select", TITLES)
+    assert stale(library) == []
+    # From then on it is.
+    (library.path / SEED).write_text(
+        (library.path / SEED).read_text().replace("03-02 08:00:00,4", "03-02 08:00:00,5")
+    )
+    library.said("build", "--select", f"+{TITLES}")
+    assert [one.split(" is stale")[0] for one in stale(library)] == [
+        f"{TITLES} from 2026-03-02 to 2026-03-03 (1 day)"
+    ]
+
+
+def test_a_fact_within_a_lateness_of_minutes_makes_nothing_stale(replaced):
+    """What a run makes again begins at 11:30 here: facts are noted by the hour, and one is cut."""
+    library = replaced
+    online = "          timestamp: known_at\n          online: true\n    data_tests"
+    batch = online.replace(
+        "online: true", "online: true\n          batch: {size: day, lateness: 750 minutes}"
+    )
+    library.replace_in("models/marts/_marts__models.yml", online, batch)
+    library.said("build", "--select", TITLES)
+    facts = (library.path / SEED).read_text()
+    (library.path / SEED).write_text(f"{facts}south,10,2026-03-11 11:45:00,1,0.5,S\n")
+    library.said("build", "--select", f"+{TITLES}")
+    assert stale(library) == []
+    assert ("south", 10) in {row[:2] for row in rows(library)}
+    facts = (library.path / SEED).read_text()
+    (library.path / SEED).write_text(f"{facts}south,10,2026-03-11 09:00:00,1,0.5,S\n")
+    library.said("build", "--select", f"+{TITLES}")
+    assert [one.split(" after")[0] for one in stale(library)] == [
+        f"{TITLES} from 2026-03-11 to 2026-03-12 (1 day) is stale: 1 fact of shelf_checks came"
+    ]
+
+
+REACHES = {
+    "sum(x) over (order by t range between interval '3 days' preceding and current row)": 259_201,
+    "sum(x) over w window w as (order by t range interval 90 minutes preceding)": 5_401,
+    "RANGE BETWEEN INTERVAL '2' WEEK PRECEDING AND INTERVAL (1) DAY PRECEDING": 1_209_601,
+    "range between interval (24) hours preceding and current row": 86_401,
+    "range between interval 1 month preceding and interval 1 day following": 2_678_401,
+    "sum(x) over (order by t rows between 3 preceding and current row)": 0,
+    "select t + interval '28 days' as t": 0,
+}
+SIZES = {
+    ("day", "2 days"): "day",
+    ("day", "1 week"): "day",
+    ("day", "12 hours"): "hour",
+    ("day", "90 minutes"): "hour",
+    ("day", "1.5 days"): "hour",
+    ("month", "2 days"): "day",
+    ("month", "1 month"): "month",
+    ("hour", "2 days"): "hour",
+}
+
+
+def test_windows_and_batches_are_read_as_they_are_written(parsed):
+    """How far the windows of SQL reach, and by which batches facts are noted."""
+    node = {"unique_id": f"model.library.{TITLES}", "compiled_code": None}
+    queries = [{**node, "raw_code": sql} for sql in REACHES]
+    ranged = {"materialized": "incremental", "incremental_strategy": "replace_range"}
+    batches = [
+        {"config": {**ranged, "meta": {"feast": {"batch": {"size": size, "lateness": lateness}}}}}
+        for size, lateness in SIZES
+    ]
+    inline = (
+        f"{{% for one in {queries} %}}{{{{ martfeast.look_back_seconds(one) }}}},{{% endfor %}}"
+        f"{{% for one in {batches} %}}{{{{ martfeast.fact_batch_size(one) }}}},{{% endfor %}}"
+    )
+    (parsed.path / "models/asked.sql").write_text(
+        f"select '{{% if execute %}}{inline}{{% endif %}}'"
+    )
+    result = parsed.dbt("compile", "--select", "asked")
+    assert result.returncode == 0, result.stdout
+    sql = (parsed.path / "target/compiled/library/models/asked.sql").read_text()
+    said = sql.split("'")[1].rstrip(",").split(",")
+    assert said == [*map(str, REACHES.values()), *SIZES.values()]
+
+
 def test_a_backfill_that_failed_goes_on_where_it_was(ranged):
     library, _ = ranged
     release = number_of(library)

@@ -45,6 +45,7 @@ sources:
       - {name: member_days, config: {loaded_at_field: known_at}}
 """
 WINDOWS = """\
+{{ config(materialized='incremental', incremental_strategy='replace_range', event_time='lent_at') }}
 {{ martfeast.windowed_features(
     facts=ref('loans'), entity=['member_id'], known_at='lent_at', step='day',
     windows=['7 days', '30 days'], offsets=['7 days'],
@@ -83,6 +84,9 @@ def library_in(folder: Path) -> None:
             f"{{{{ martfeast.label_{kind}(ref('loan_labels')) }}}}"
         )
     (marts / "loan_windows.sql").write_text(WINDOWS)
+    strategy = "get_incremental_replace_range_sql.sql"
+    (folder / "macros").mkdir()
+    shutil.copy(CHECKOUT / "macros" / strategy, folder / "macros" / strategy)
     (folder / "models/sources.yml").write_text(SOURCE)
     for mart, table in (
         ("title_availability", "shelf_checks"),
@@ -118,8 +122,8 @@ def dbt(*arguments: str) -> tuple[list[str], dict[str, str]]:
 def parts(statement: str) -> list[str]:
     """One statement each, without what is not the macro's own: dbt's comment, indentation.
 
-    sqlfluff knows neither the options of DuckDB's COPY nor ATTACH and DETACH: of a COPY, the query
-    is linted, and the other two are not.
+    sqlfluff knows neither the options of DuckDB's COPY nor ATTACH, DETACH and DESCRIBE: of a COPY,
+    the query is linted, and the others are not.
     """
     found = []
     for part in re.sub(r"^/\*.*?\*/", "", statement).split(";\n"):
@@ -131,7 +135,7 @@ def parts(statement: str) -> list[str]:
             text = copied[1].strip("\n")
         if step:
             text = textwrap.dedent(step[1]) + textwrap.dedent(step[2])
-        if not re.match(r"\s*(attach|detach) ", text):
+        if not re.match(r"\s*(attach|detach|describe) ", text):
             found.append(textwrap.dedent(text).rstrip() + "\n")
     return found
 

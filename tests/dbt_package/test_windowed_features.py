@@ -139,6 +139,25 @@ def differing_rows(library: Library, table: str) -> int:
     return found[0]
 
 
+def stale_days(library: Library, table: str) -> list[tuple[object, ...]]:
+    """Return from when to when a table is stale, and by how many facts of what."""
+    return library.query(
+        "select distinct stale_start::varchar, stale_end::varchar, name, row_difference"
+        f" from martfeast_judge.stale_pieces where node_id = 'model.gauges.{table}'"
+    )
+
+
+def differing_days(library: Library, table: str) -> list[str]:
+    """Return the days of which a table has other rows than the whole build."""
+    found = library.query(
+        f"""select distinct known_at::date::varchar from (
+            (select * from {table} except all select * from {WHOLE})
+            union all (select * from {WHOLE} except all select * from {table})
+        ) order by all"""
+    )
+    return [day for (day,) in found]
+
+
 @pytest.mark.parametrize(
     ("mart", "step", "by_gauge"),
     [(WHOLE, "hour", True), ("gauges_daily", "day", True), ("all_gauges_whole", "hour", False)],
@@ -196,6 +215,37 @@ def test_increments_are_the_whole_build(gauges):
     day = ["--event-time-start", "2013-07-05", "--event-time-end", "2013-07-06"]
     run(gauges, "--select", INCREMENTS, *day)
     assert differing_rows(gauges, INCREMENTS) == 0
+
+
+def test_days_that_a_later_fact_makes_stale_are_those_that_a_whole_build_has_otherwise(gauges):
+    """A fact changes rows as long as a window holds it: here three days, and one of offset.
+
+    The facts are a view. First only the last day is made with them, and then the days named.
+    """
+    gauges.replace_in("models/readings.sql", "config(", "config(materialized='view', ")
+    both = ["--select", INCREMENTS, BATCHES]
+    run(gauges, *both, "readings", "--event-time-start", BEGIN, "--event-time-end", END)
+    gauges.execute(
+        "insert into raw_readings values"
+        " ('often', '2013-07-03 10:00:00', 13, 1.5, true, 'Dora', 1),"
+        " ('often', '2013-07-12 10:00:00', 13, 1.5, true, 'Dora', 1)"
+    )
+    last_day = ["--event-time-start", "2013-07-12", "--event-time-end", END]
+    run(gauges, "--select", INCREMENTS, WHOLE, *last_day)
+    named = [("2013-07-03 00:00:00", "2013-07-08 00:00:00", "readings", 1)]
+    assert (stale_days(gauges, INCREMENTS), stale_days(gauges, BATCHES)) == (named, [])
+    # Now it was built since, and they were left as they were.
+    run(gauges, "--select", BATCHES, *last_day)
+    for table in (INCREMENTS, BATCHES):
+        assert differing_days(gauges, table) == [f"2013-07-0{day}" for day in range(3, 8)]
+        assert stale_days(gauges, table) == named
+    run(gauges, *both, "--event-time-start", "2013-07-03", "--event-time-end", "2013-07-08")
+    for table in (INCREMENTS, BATCHES):
+        assert differing_days(gauges, table) == []
+        assert stale_days(gauges, table) == []
+    # A run without rows has seen no facts go.
+    run(gauges, *both, "readings", "--empty", *last_day)
+    assert gauges.query("select min(row_count) > 0 from martfeast.fact_batches") == [(True,)]
 
 
 def test_a_deviation_is_exact_and_never_below_zero(gauges):

@@ -5,6 +5,7 @@ that were refused.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,30 @@ def refused() -> list[str]:
     return [str(result.exception)]
 
 
+def noted_facts() -> list[int]:
+    """Note the facts of a table twice, as runs of models by ranges do; how many days each noted."""
+    parent = "graph.nodes['model.nyc_flights.int_flight_arrivals']"
+    inline = (
+        f"{{% if execute %}}{{{{ martfeast.insert_fact_batches({parent}, 'day') }}}}{{% endif %}}"
+    )
+    options = ["--target", "spark", "--target-path", "target/inline"]
+    result: Any = dbtRunner().invoke(["compile", *options, "--inline", inline]).result
+    sql = result.results[0].node.compiled_code
+    # By a run that is recorded, which compiling is not.
+    (recorded, *_) = (
+        row["invocation_id"] for row in session.table("martfeast.invocations").collect()
+    )
+    sql = re.sub(r"'[0-9a-f-]{36}' as invocation_id", f"'{recorded}' as invocation_id", sql)
+    noted = session.table("martfeast.fact_batches")
+    counts = []
+    for _ in range(2):
+        before = noted.count()
+        session.sql(sql)
+        session.catalog.refreshTable("martfeast.fact_batches")
+        counts.append(noted.count() - before)
+    return counts
+
+
 landed = Path("data/landed/current")
 weather = (landed / "weather.parquet").read_bytes()
 (landed / "weather.parquet").write_bytes(weather[:1000])
@@ -61,6 +86,7 @@ read_from_spark()
 columns = session.table("martfeast.ranges").columns
 said = {
     "evidence": columns,
+    "facts": noted_facts(),
     "damaged": damaged,
     "missing": missing,
     "first": published(),

@@ -22,8 +22,8 @@ def release(project: Path, target: str) -> Json:
     return record
 
 
-def said(project: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads((project / "data/spark/published.json").read_text())
+def said(project: Path) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = json.loads((project / "data/spark/published.json").read_text())
     return found
 
 
@@ -56,7 +56,14 @@ def test_what_is_published_is_not_published_again(built_on_spark: Path) -> None:
 def test_evidence_of_an_earlier_version_gets_the_columns_it_lacks(built_on_spark: Path) -> None:
     assert said(built_on_spark)["evidence"] == [
         *("invocation_id", "node_id", "relation", "range_start", "range_end", "horizon"),
+        "look_back_seconds",
     ]
+
+
+def test_facts_are_noted_on_spark_and_what_is_the_same_is_not(built_on_spark: Path) -> None:
+    first, again = said(built_on_spark)["facts"]
+    assert first in (14, 15)  # The last flights of the two weeks arrive on the day after.
+    assert again == 0
 
 
 def test_a_build_on_a_missing_or_damaged_landing_is_refused(built_on_spark: Path) -> None:

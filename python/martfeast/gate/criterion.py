@@ -59,12 +59,13 @@ class Judgement:
 class MartReadiness:
     """How a mart stands on every criterion, by the criterion's name.
 
-    replay: its last one, if any.
+    replay: its last one, if any. noted: what the last dbt run found that does not block.
     """
 
     mart: Mart
     judgements: dict[str, Judgement]
     replay: ReplayRecord | None
+    noted: list[str]
 
     @property
     def warnings(self) -> list[str]:

@@ -74,7 +74,8 @@ def _judge_mart(
                 message = f"{first.message} The waiver ended with {expired[criterion.name]}."
                 findings[0] = Finding(message, first.fix, first.place)
         judgements[criterion.name] = Judgement(criterion, state, findings, waiver)
-    return MartReadiness(mart, judgements, evidence.replays.get(mart.unique_id))
+    noted = evidence.verdict(mart).warnings
+    return MartReadiness(mart, judgements, evidence.replays.get(mart.unique_id), noted)
 
 
 def _read_levels(evidence: Evidence, log: ProblemLog) -> dict[str, Any]:

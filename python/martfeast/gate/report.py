@@ -32,6 +32,7 @@ def notes(assessment: Assessment) -> list[str]:
             reason = f" Waived: {judgement.waiver}" if judgement.waiver else ""
             lines.append(f"{state}: {mart.mart.name} [{judgement.criterion.name}] {why}{reason}")
         lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
+        lines += [f"warning: {mart.mart.name}: {warning}" for warning in mart.noted]
     if trusted := in_words(*(one.replay.trusted for one in assessment.readiness if one.replay)):
         lines.append(f"on trust: when rows were known of {trusted}")
     return lines
@@ -118,6 +119,7 @@ def mart_report(readiness: MartReadiness) -> str:
         lines.append(f"  replayed    {replay_in_words(readiness.replay)}")
         if readiness.replay.trusted:
             lines.append(f"  on trust    {in_words(readiness.replay.trusted)}")
+    lines += [f"  warning     {warning}" for warning in readiness.noted]
     for judgement in readiness.judgements.values():
         lines.append("")
         state = _SIGNS.get(judgement.state, judgement.state)
@@ -186,6 +188,7 @@ def _mart(readiness: MartReadiness) -> dict[str, Any]:
         "version": version.name if version else None,
         "path": str(version.path) if version else None,
         "row_count": version.row_count if version else None,
+        "warnings": readiness.noted,
         "replay": readiness.replay.model_dump(exclude={"lineage"}) if readiness.replay else None,
         "criteria": {
             name: {

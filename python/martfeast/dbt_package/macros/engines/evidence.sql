@@ -205,3 +205,38 @@
 {% macro spark__as_moment(expression) %}
   {{ return('cast(' ~ expression ~ ' as timestamp)') }}
 {% endmacro %}
+
+
+{#
+  A column as SQL of what is hashed of it: of doubles the digits of a float, as their sums differ in the last
+  ones from build to build.
+  column: quoted. type: as the engine describes it.
+#}
+{% macro hashable(column, type) %}
+  {{ return(adapter.dispatch('hashable', 'martfeast')(column, type)) }}
+{% endmacro %}
+
+{% macro duckdb__hashable(column, type) %}
+  {# One that is too large for a float stays as it is. #}
+  {{ return('coalesce(try_cast(' ~ column ~ ' as float), ' ~ column ~ ')' if type == 'DOUBLE' else column) }}
+{% endmacro %}
+
+{% macro spark__hashable(column, type) %}
+  {% if type == 'double' %}{{ return('cast(' ~ column ~ ' as float)') }}{% endif %}
+  {# Spark hashes no maps, in whatever they are. #}
+  {{ return('cast(' ~ column ~ ' as string)' if 'map<' in type or type == 'variant' else column) }}
+{% endmacro %}
+
+
+{# A hash of a row: a number, with room for a sum of many. columns: SQL of what is hashed, a list. #}
+{% macro row_hash(columns) %}
+  {{ return(adapter.dispatch('row_hash', 'martfeast')(columns)) }}
+{% endmacro %}
+
+{% macro duckdb__row_hash(columns) %}
+  {{ return('hash(' ~ columns | join(', ') ~ ')') }}
+{% endmacro %}
+
+{% macro spark__row_hash(columns) %}
+  {{ return('cast(xxhash64(' ~ columns | join(', ') ~ ') as decimal(20, 0))') }}
+{% endmacro %}

@@ -50,6 +50,7 @@
     {%- do martfeast.refuse_window('spine has no spine_moment', 'Name its column with the moments') -%}
   {%- endif -%}
   {%- set reach = martfeast.longest_reach(declared) -%}
+  {%- do martfeast.note_look_back(reach * (86400 if step == 'day' else 3600)) -%}
 with
 {{ martfeast.facts_by_step(facts, entity, known_at, partials, reach, step, increment) }}
 
@@ -103,6 +104,18 @@ where is_row
     {% endfor %}
   {% endfor %}
   {{ return(reaches | max) }}
+{% endmacro %}
+
+
+{#
+  Leave a note for the hook at the end of the run of how far before a row this model's windows reach: of a model that is
+  made in batches dbt shows hooks no SQL.
+#}
+{% macro note_look_back(seconds) %}
+  {% if execute and model.unique_id in graph.nodes %}
+    {% set node = graph.nodes[model.unique_id] %}
+    {% do node.update({'martfeast_look_back_seconds': [seconds, node.get('martfeast_look_back_seconds', 0)] | max}) %}
+  {% endif %}
 {% endmacro %}
 
 

@@ -28,7 +28,8 @@
         {{ martfeast.literal(model.relation_name) }} as relation,
         {{ increment.start }} as range_start,
         {{ increment.end or 'null' }} as range_end,
-        null as horizon;
+        null as horizon,
+        null as look_back_seconds;
 
     delete from {{ arguments['target_relation'] }}
     where

@@ -103,7 +103,7 @@
         where results.status = 'pass' and whole.status = 'pass'
     ),
 
-    made as ({{ martfeast.made_ranges(node) }})
+    made as ({{ martfeast.ranges_made_of(node) }})
 
     select min(made.range_start) as since
     from made
@@ -154,7 +154,7 @@
   Ranges of a model that were made, from the notes of the strategy: SQL of a row for each, its start null where all rows
   may have been made. That is so of a run that noted none, among them this one and those that were cut off.
 #}
-{% macro made_ranges(node) %}
+{% macro ranges_made_of(node) %}
   {% set evidence = martfeast.evidence_schema() %}
     select
         invocations.invocation_number,

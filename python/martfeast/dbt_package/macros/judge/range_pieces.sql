@@ -38,7 +38,8 @@ ranges as (
         built.*,
         coalesce(ranges.range_start, timestamp '-infinity') as range_start,
         coalesce(ranges.range_end, ranges.range_start, built.completed_at) as range_end,
-        coalesce(ranges.horizon, built.completed_at) as horizon
+        coalesce(ranges.horizon, built.completed_at) as horizon,
+        coalesce(ranges.look_back_seconds, 0) as look_back_seconds
     from built
     left join {{ evidence }}.ranges
         on
@@ -126,7 +127,8 @@ select
     due.batch_size,
     max(kept.invocation_number) as invocation_number,
     max_by(kept.code_checksum, kept.invocation_number) as code_checksum,
-    any_value(kept.present_checksum) as present_checksum
+    any_value(kept.present_checksum) as present_checksum,
+    max_by(kept.look_back_seconds, kept.invocation_number) as look_back_seconds
 from pieces
 inner join due on pieces.node_id = due.node_id
 left join kept

@@ -13,12 +13,26 @@ with mart_reasons as (
     group by mart_id
 ),
 
+all_warnings as (
+    select
+        mart_id,
+        reason as warning
+    from {{ judge }}.test_results
+    where reason is not null and not is_blocking
+
+    union
+
+    select
+        mart_id,
+        warning
+    from {{ judge }}.stale_warnings
+),
+
 mart_warnings as (
     select
         mart_id,
-        list(distinct reason order by reason) as warnings
-    from {{ judge }}.test_results
-    where reason is not null and not is_blocking
+        list(warning order by warning) as warnings
+    from all_warnings
     group by mart_id
 ),
 

@@ -94,7 +94,18 @@
       'relation': 'text',
       'range_start': 'timestamp',
       'range_end': 'timestamp',
-      'horizon': 'timestamp'
+      'horizon': 'timestamp',
+      'look_back_seconds': 'integer'
+    },
+    'fact_batches': {
+      'invocation_id': 'text',
+      'node_id': 'text',
+      'relation': 'text',
+      'batch_size': 'text',
+      'batch_start': 'timestamp',
+      'row_count': 'integer',
+      'content_hash': 'text',
+      'basis': 'text'
     }
   }) }}
 {% endmacro %}

@@ -113,6 +113,7 @@
     {% endfor %}
     {% do martfeast.insert_evidence('results', rows) %}
     {% do martfeast.record_ranges(results) %}
+    {% do martfeast.record_fact_batches(results) %}
     {% do martfeast.empty_evidence('nodes') %}
     {% do martfeast.insert_evidence('nodes', nodes) %}
     {% do martfeast.insert_evidence('completions', [[invocation_id, martfeast.moment(modules.datetime.datetime.now(modules.pytz.utc))]]) %}
@@ -129,10 +130,7 @@
   {% set relations = ['' if node.resource_type == 'test' else (node.relation_name or '')] %}
   {% for parent_id in node.depends_on.nodes | sort %}
     {% if parent_id in graph.sources %}
-      {% set source = graph.sources[parent_id] %}
-      {% set places = [source.config.meta, source.meta, source.source_meta] | select('mapping') | list %}
-      {% set files = places | map(attribute='external_location') | select('string') | list %}
-      {% do relations.append(source.relation_name ~ (' ' ~ files[0] if files else '')) %}
+      {% do relations.append(martfeast.read_relation(graph.sources[parent_id])) %}
     {% elif parent_id in graph.nodes and graph.nodes[parent_id].config.materialized == 'ephemeral' %}
       {% if parent_id not in known %}
         {% do known.update({parent_id: martfeast.relations_of(graph.nodes[parent_id], known)[1:]}) %}
@@ -143,6 +141,14 @@
     {% endif %}
   {% endfor %}
   {{ return(relations) }}
+{% endmacro %}
+
+
+{# The relation that is read of a node or a source, with the files of a source in files. #}
+{% macro read_relation(parent) %}
+  {% set places = [parent.config.meta, parent.meta, parent.source_meta] | select('mapping') | list %}
+  {% set files = places | map(attribute='external_location') | select('string') | list %}
+  {{ return(parent.relation_name ~ (' ' ~ files[0] if files and parent.resource_type == 'source' else '')) }}
 {% endmacro %}
 
 

@@ -5,23 +5,32 @@
 #}
 {% macro record_ranges(results) %}
   {% if martfeast.is_partial_run() %}{{ return(none) }}{% endif %}
-  {% for result in results if result.node and (result.status | string) in ['success', 'partial success'] %}
+  {% for result in results if martfeast.made_ranges(result) %}
     {% set node = result.node %}
-    {% if node.resource_type == 'model' and martfeast.batch_of(node).size %}
-      {% set horizon = martfeast.horizon_of(node) %}
-      {% if node.config.incremental_strategy == 'microbatch' %}
-        {% set rows = [] %}
-        {% for range in martfeast.joined_ranges(result.batch_results.successful | sort) %}
-          {% do rows.append([
-            invocation_id, node.unique_id, node.relation_name, martfeast.moment(range[0]), martfeast.moment(range[1]), horizon
-          ]) %}
-        {% endfor %}
-        {% do martfeast.insert_evidence('ranges', rows) %}
-      {% else %}
-        {% do martfeast.complete_range(node, horizon) %}
-      {% endif %}
+    {% set horizon = martfeast.horizon_of(node) %}
+    {% set look_back = martfeast.look_back_seconds(node) %}
+    {% if node.config.incremental_strategy == 'microbatch' %}
+      {% set rows = [] %}
+      {% for range in martfeast.joined_ranges(result.batch_results.successful | sort) %}
+        {% do rows.append([
+          invocation_id, node.unique_id, node.relation_name, martfeast.moment(range[0]), martfeast.moment(range[1]), horizon,
+          look_back
+        ]) %}
+      {% endfor %}
+      {% do martfeast.insert_evidence('ranges', rows) %}
+    {% else %}
+      {% do martfeast.complete_range(node, horizon, look_back) %}
     {% endif %}
   {% endfor %}
+{% endmacro %}
+
+
+{# Whether a result is of a model that is made by ranges, and has made some. #}
+{% macro made_ranges(result) %}
+  {{ return(
+    result.node and result.node.resource_type == 'model' and (result.status | string) in ['success', 'partial success']
+    and martfeast.batch_of(result.node).size is not none
+  ) }}
 {% endmacro %}
 
 
@@ -42,15 +51,12 @@
 {# How far the facts go that a model reads, by the event times of its parents, at most to now; now where they have none. #}
 {% macro horizon_of(node) %}
   {% set newest = [] %}
-  {% for parent_id in node.depends_on.nodes %}
-    {% set parent = graph.nodes.get(parent_id) or graph.sources.get(parent_id) %}
-    {% if parent and parent.config.get('event_time') and parent.config.get('materialized') != 'ephemeral' %}
-      {% set sql %}
-        select max({{ adapter.quote(parent.config.event_time) }}) as newest from {{ parent.relation_name }}
-      {% endset %}
-      {% set found = run_query(sql).rows[0][0] %}
-      {% if found is not none %}{% do newest.append(martfeast.moment(found)) %}{% endif %}
-    {% endif %}
+  {% for parent in martfeast.fact_parents(node) %}
+    {% set sql %}
+      select max({{ adapter.quote(parent.config.event_time) }}) as newest from {{ parent.relation_name }}
+    {% endset %}
+    {% set found = run_query(sql).rows[0][0] %}
+    {% if found is not none %}{% do newest.append(martfeast.moment(found)) %}{% endif %}
   {% endfor %}
   {% set now = martfeast.moment(run_started_at) %}
   {{ return([newest | max, now] | min if newest else now) }}
@@ -58,7 +64,7 @@
 
 
 {# Fill in the open end of the range that the strategy has noted; where it has noted none, all rows were made. #}
-{% macro complete_range(node, horizon) %}
+{% macro complete_range(node, horizon, look_back) %}
   {% set evidence = martfeast.evidence_schema() %}
   {% set event_time = martfeast.event_time_of(node) %}
   {% set sql %}
@@ -69,13 +75,14 @@
   {% endset %}
   {% if not run_query(sql).rows[0][0] %}
     {% do martfeast.insert_evidence('ranges', [[
-      invocation_id, node.unique_id, node.relation_name, none, none, none
+      invocation_id, node.unique_id, node.relation_name, none, none, none, none
     ]]) %}
   {% endif %}
   {% set sql %}
     update {{ evidence }}.ranges
     set
         horizon = {{ martfeast.literal(horizon) }},
+        look_back_seconds = {{ look_back }},
         range_end = coalesce(
             range_end,
             (
