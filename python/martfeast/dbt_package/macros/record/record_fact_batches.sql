@@ -69,7 +69,7 @@
   {% set moment = martfeast.as_moment(adapter.quote(parent.config.event_time)) %}
   {% set text = martfeast.evidence_type('text') %}
   {% set since = martfeast.facts_made_since(parent) %}
-  {% set since = "date_trunc('" ~ size ~ "', " ~ martfeast.as_moment(martfeast.literal(since)) ~ ')' if since else none %}
+  {% set since = "date_trunc('" ~ size ~ "', timestamp " ~ martfeast.literal(since) ~ ')' if since else none %}
   {% set sql %}
     insert into {{ evidence }}.fact_batches
     with hashed as (
