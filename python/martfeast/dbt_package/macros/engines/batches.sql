@@ -64,7 +64,6 @@
   partition is dropped here. To see that, the rows are computed, and kept for the insert.
 #}
 {% macro replacing_batch(sql) %}
-  {% do martfeast.require_partitioned_table() %}
   {% set rows = martfeast.rows_of_batch(sql) %}
   {% set partition = "partition (batch_start = " ~ martfeast.literal(martfeast.partition_of_batch()) ~ ")" %}
   {% if not run_query('show partitions ' ~ this ~ ' ' ~ partition).rows %}{{ return(rows) }}{% endif %}
@@ -75,17 +74,6 @@
     {% do run_query('alter table ' ~ this ~ ' drop if exists ' ~ partition) %}
   {% endif %}
   {{ return('select * from ' ~ kept) }}
-{% endmacro %}
-
-
-{# Stop where the table was made before its model was partitioned by the batch. #}
-{% macro require_partitioned_table() %}
-  {% if 'batch_start' not in adapter.get_columns_in_relation(this) | map(attribute='name') | list %}
-    {{ exceptions.raise_compiler_error(
-      model.name ~ ' is made by batches, and its table is of before: it has no partition for each. Run '
-      ~ 'dbt run --full-refresh --select ' ~ model.name ~ ', which makes it from its begin on.'
-    ) }}
-  {% endif %}
 {% endmacro %}
 
 
@@ -110,9 +98,17 @@
     {% elif not martfeast.is_partitioned_by_batch(node) %}
       {{ exceptions.raise_compiler_error(
         node.name ~ ' is made by batches, and Spark replaces whole partitions: each has to hold one batch. Nothing was '
-        ~ 'changed. Write partition_by: batch_start under its config; the column is made for you. A table that is there '
-        ~ 'already needs dbt run --full-refresh --select ' ~ node.name ~ '.'
+        ~ 'changed. Write partition_by: batch_start under its config; the column is made for you.'
       ) }}
+    {% else %}
+      {% set there = adapter.get_relation(node.database, node.schema, node.alias) %}
+      {% set columns = adapter.get_columns_in_relation(there) | map(attribute='name') | list if there else ['batch_start'] %}
+      {% if 'batch_start' not in columns and not flags.FULL_REFRESH %}
+        {{ exceptions.raise_compiler_error(
+          node.name ~ ' is made by batches, and its table was made before it had a partition for each. Nothing was changed. '
+          ~ 'Run dbt run --full-refresh --select ' ~ node.name ~ ', which makes it anew from its begin on.'
+        ) }}
+      {% endif %}
     {% endif %}
   {% endfor %}
 {% endmacro %}
