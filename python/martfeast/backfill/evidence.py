@@ -26,11 +26,12 @@ def ranges_since(model: str, checksum: str, invocation_number: int) -> str:
 
 
 def recorded(
-    dbt_project: DbtProject, otherwise: str | None, schema: str, query: str
+    name: str, dbt_project: DbtProject, otherwise: str | None, schema: str, query: str
 ) -> list[dict[str, Any]]:
     """Return rows of the evidence, as the target's engine has it.
 
     Args:
+        name: of the model that they are asked for, for messages.
         dbt_project: with the options that dbt is run with.
         otherwise: the target where the options name none.
         schema: of the evidence.
@@ -46,14 +47,15 @@ def recorded(
     try:
         rows: list[dict[str, Any]] = engine.rows(query.format(**names)).to_pylist()
     except Exception as error:  # whatever the engine raises of a table that is missing
-        if isinstance(error, DeclarationError) and "NOT_FOUND" not in str(error):
-            raise
-        said = str(error).splitlines()
-        first = said[-1].strip() if isinstance(error, DeclarationError) else said[0]
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, DeclarationError):
+            said = error.problems[0].message.rstrip(".")
+            if "NOT_FOUND" not in said:
+                raise
         raise refusal(
-            "evidence",
+            name,
             "evidence-missing",
-            f"What dbt has recorded in {engine.location} cannot be read: {first}.",
+            f"What dbt has recorded in {engine.location} cannot be read: {said}.",
             "Run `dbt build` once: there is nothing to backfill before that.",
         ) from None
     return rows

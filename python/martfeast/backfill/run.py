@@ -236,8 +236,8 @@ class _Backfill:
 
     def _evidence(self, query: str) -> list[dict[str, Any]]:
         artifacts = self.project.artifacts
-        where = (artifacts.target, artifacts.evidence_schema)
-        return self.dbt.call(recorded, self.dbt_project, *where, query)
+        asked = (artifacts.target, artifacts.evidence_schema, query)
+        return self.dbt.call(recorded, self.plan.by_batch[0], self.dbt_project, *asked)
 
     def _outcome(
         self, before: Release, after: Release

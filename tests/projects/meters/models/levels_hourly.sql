@@ -3,7 +3,7 @@
     incremental_strategy='microbatch',
     batch_size='day',
     begin='2026-03-01',
-    partition_by=var('partition_by', 'batch_start'),
+    partition_by=env_var('METERS_PARTITION', 'batch_start'),
     on_schema_change='fail'
 ) }}
 
