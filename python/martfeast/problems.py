@@ -40,6 +40,10 @@ class DeclarationError(Exception):
         report = [f"martfeast: {count}; nothing was changed."]
         super().__init__("\n".join(report + [str(problem) for problem in self.problems]))
 
+    def __reduce__(self) -> tuple[type["DeclarationError"], tuple[list[Problem]]]:
+        """Say how another process, to which it is raised, makes it again."""
+        return DeclarationError, (self.problems,)
+
 
 def refusal(
     subject: str, rule: str, message: str, fix: str, file: str | None = None

@@ -198,6 +198,100 @@ def test_the_package_is_named_relatively_within_one_repository(bare, monkeypatch
     assert listed == [{"local": "../.venv/lib/martfeast/dbt_package"}]
 
 
+PROFILE = """\
+# Ours.
+bare:
+  target: dev
+  outputs:
+    dev:
+      type: duckdb  # the file
+      path: x.duckdb
+
+    prod: {type: duckdb, path: y.duckdb}
+    lake: {type: spark, host: z}
+"""
+PLUGINS = "      plugins:\n        - module: martfeast.publishing.links\n"
+FLOW_PLUGINS = ", plugins: [{module: martfeast.publishing.links}]}"
+
+
+@pytest.fixture
+def profiled(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bare project with a profile in a file of its own; there is none at home."""
+    for name in ("DBT_PROFILES_DIR", "DBT_PROFILE", "DBT_TARGET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(bare.parent / "home"))
+    (bare / "dbt_project.yml").write_text("name: bare\nprofile: bare\n")
+    (bare / "profiles.yml").write_text(PROFILE)
+    return bare
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        ((), PROFILE.replace("path: x.duckdb\n", f"path: x.duckdb\n{PLUGINS}")),
+        (("--target", "prod"), PROFILE.replace("y.duckdb}", f"y.duckdb{FLOW_PLUGINS}")),
+        (("--target", "lake"), PROFILE),
+        (("--target", "missing"), PROFILE),
+        (("--profile", "other"), PROFILE),
+    ],
+)
+def test_the_duckdb_target_that_dbt_takes_gets_the_plugin_that_links(profiled, arguments, after):
+    shown = init(profiled, "--dry-run", *arguments)
+    assert ("would write packages.yml, dbt_project.yml, profiles.yml" in shown.output) == (
+        after != PROFILE
+    )
+    assert (profiled / "profiles.yml").read_text() == PROFILE
+    init(profiled, "--yes", *arguments)
+    assert (profiled / "profiles.yml").read_text() == after
+    again = init(profiled, "--yes", *arguments)
+    assert "Everything is set up; nothing was changed." in again.output
+    assert "stays as it is" not in again.output
+
+
+def test_the_target_that_feeds_feast_gets_it_unless_another_is_named(profiled):
+    settings = "name: bare\nprofile: bare\nvars: {martfeast: {target: prod}}\n"
+    (profiled / "dbt_project.yml").write_text(settings)
+    init(profiled, "--yes")
+    assert FLOW_PLUGINS in (profiled / "profiles.yml").read_text()
+    assert PLUGINS not in (profiled / "profiles.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        PROFILE.replace("# the file", "# the file\n      plugins: [{module: excel}]"),
+        PROFILE.replace("# the file", "# the file\n      plugins:"),
+        PROFILE.replace("bare:", "{% set x = 1 %}\nbare:"),
+    ],
+)
+def test_a_target_with_plugins_or_that_cannot_be_read_stays_and_the_line_is_said(profiled, there):
+    (profiled / "profiles.yml").write_text(there)
+    done = init(profiled, "--yes")
+    assert (profiled / "profiles.yml").read_text() == there
+    said = " ".join(done.output.split())
+    assert "profiles.yml stays as it is" in said
+    assert "plugins: [{module: martfeast.publishing.links}]" in said
+
+
+@pytest.mark.parametrize("way", ["home", "option", "variable", "link"])
+def test_a_profile_that_lies_elsewhere_stays_and_the_line_is_said(profiled, monkeypatch, way):
+    elsewhere = profiled.parent / "home/.dbt"
+    elsewhere.mkdir(parents=True)
+    (profiled / "profiles.yml").rename(elsewhere / "profiles.yml")
+    if way == "link":
+        (profiled / "profiles.yml").symlink_to(elsewhere / "profiles.yml")
+    if way in ("option", "variable"):
+        monkeypatch.setenv("HOME", "/nowhere")
+    if way == "variable":
+        monkeypatch.setenv("DBT_PROFILES_DIR", str(elsewhere))
+    done = init(profiled, "--yes", *(["--profiles-dir", str(elsewhere)] if way == "option" else []))
+    assert done.exit_code == 0
+    assert (elsewhere / "profiles.yml").read_text() == PROFILE
+    said = " ".join(done.output.split())
+    assert f"{elsewhere}/profiles.yml stays as it is" in said
+    assert "plugins: [{module: martfeast.publishing.links}] to the target dev" in said
+
+
 @pytest.mark.parametrize(
     ("settings", "ignored"),
     [

@@ -391,3 +391,16 @@ def test_it_runs_from_any_folder_with_dbts_options(replaced, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"{TITLES}: no row is another than before" in result.stdout
     assert (library.path / "artifacts/manifest.json").exists()
+
+
+def test_a_full_refresh_that_is_killed_leaves_a_gap(built_ranged, tmp_path):
+    """Its first batch takes the place of all that was there."""
+    library = built_ranged("microbatch").copy_to(tmp_path / "project")
+    refresh = ("run", "--full-refresh", "--select", TITLES, *WHOLE["microbatch"])
+    running = library.start("dbt", *refresh, "--no-use-colors")
+    running.wait_for("Batch 3 of 12 START")
+    running.kill()
+    library.said("build", "--event-time-start", "2026-03-12", "--event-time-end", "2026-03-13")
+    assert len(rows(library)) < 24
+    (reason,) = library.published_mart(TITLES)["held_back"]
+    assert f"{TITLES} has no rows of 2026-03-01 00:00 to 2026-03-12 00:00" in reason

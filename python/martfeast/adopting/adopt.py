@@ -28,7 +28,7 @@ def adopt(project: DbtProject, is_agreed: bool = False, is_dry: bool = False) ->
 
     """
     candidates = candidates_report(project)  # what is written makes dbt's reading out of date
-    plan = plan_setup(project.folder, candidates.example)
+    plan = plan_setup(project, candidates.example)
     for edit in plan.edits:
         click.echo(edit.diff())
     names = ", ".join(edit.name for edit in plan.edits)

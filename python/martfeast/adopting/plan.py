@@ -8,8 +8,10 @@ from typing import Any
 import pathspec
 
 from martfeast.adopting.edits import Edit, read_text
+from martfeast.adopting.profile import with_links
 from martfeast.adopting.yaml_text import Entry, YamlTextError, added, load, with_value
 from martfeast.from_dbt.artifacts import DEFAULT_PUBLISHED_PATH
+from martfeast.from_dbt.dbt_project import DbtProject, ProjectLike, as_dbt_project
 from martfeast.problems import DeclarationError, refusal
 from martfeast.version import DBT_PACKAGE, VERSION, package_version
 
@@ -57,11 +59,11 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def plan_setup(dbt_project: str | os.PathLike[str], example: str | None = None) -> Plan:
+def plan_setup(project: ProjectLike, example: str | None = None) -> Plan:
     """Say what to write into a dbt project; nothing is written here.
 
     Args:
-        dbt_project: the folder with dbt_project.yml.
+        project: the dbt project.
         example: YAML of a mart, to be written beside the feature repo's own files.
 
     Raises:
@@ -69,12 +71,13 @@ def plan_setup(dbt_project: str | os.PathLike[str], example: str | None = None) 
             to.
 
     """
-    return _Planner(Path(dbt_project).resolve()).plan(example)
+    return _Planner(as_dbt_project(project)).plan(example)
 
 
 class _Planner:
-    def __init__(self, project_dir: Path) -> None:
-        self.project_dir = project_dir
+    def __init__(self, dbt_project: DbtProject) -> None:
+        self.dbt_project = dbt_project
+        self.project_dir = project_dir = dbt_project.folder.resolve()
         self.done = Plan(project_dir)
         text = read_text(project_dir, "dbt_project.yml")
         if text is None:
@@ -87,6 +90,7 @@ class _Planner:
     def plan(self, example: str | None) -> Plan:
         self._install_package()
         self._set_variables()
+        self._link_files()
         self._make_feature_repo()
         if example and read_text(self.project_dir, EXAMPLE) is None:
             self._edit(EXAMPLE, None, example)
@@ -154,6 +158,15 @@ class _Planner:
             return
         setting = {DBT_PACKAGE: {"published_path": DEFAULT_PUBLISHED_PATH}}
         self._add("dbt_project.yml", self.project_text, ("vars",), setting)
+
+    def _link_files(self) -> None:
+        settings = (self.project.get("vars") or {}).get(DBT_PACKAGE) or {}
+        target = settings.get("target") if isinstance(settings, dict) else None
+        found = with_links(self.dbt_project, self.project.get("profile"), target)
+        if isinstance(found, Edit):
+            self.done.edits.append(found)
+        elif found is not None:
+            self.done.notes.append(found)
 
     def _make_feature_repo(self) -> None:
         repo = "feature_repo"

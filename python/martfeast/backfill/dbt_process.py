@@ -1,14 +1,19 @@
-"""dbt in a process of its own, which imports it and parses the project once for many commands."""
+"""dbt in a process of its own, which imports it and parses the project once for many commands.
+
+What reads or publishes the tables besides runs there too: Spark in local mode is one process's.
+"""
 
 import atexit
 import multiprocessing
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from martfeast.problems import refusal
 
@@ -16,6 +21,19 @@ from martfeast.problems import refusal
 MORE_FOLLOWS = "MARTFEAST_BACKFILL"
 # In the process: what dbt parsed, for the commands after.
 _parsed: dict[str, Any] = {}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a dbt command.
+
+    failures: what failed, in dbt's words; nothing if it succeeded. batches: how many of dbt's
+    batches succeeded, by the model's unique_id.
+    """
+
+    failures: list[str]
+    batches: dict[str, int]
 
 
 class DbtProcess:
@@ -45,8 +63,8 @@ class DbtProcess:
         if self.pool is not None:
             self.pool.shutdown()
 
-    def run(self, arguments: list[str], may_publish: bool = False) -> list[str]:
-        """Run a command; return what failed, in dbt's words: nothing if it succeeded.
+    def run(self, arguments: list[str], may_publish: bool = False) -> Ran:
+        """Run a command; return what came of it.
 
         may_publish: whether its hook may publish marts.
 
@@ -54,16 +72,24 @@ class DbtProcess:
             DeclarationError: the process ended without a word.
 
         """
+        more_follows = "" if may_publish else "more follows"
+        return self.call(_run, [*arguments, *self.options], more_follows)
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function of a module there; return what it returns, and raise what it raises.
+
+        Raises:
+            DeclarationError: the process ended without a word.
+
+        """
         assert self.pool is not None, "not entered"
         try:
-            return self.pool.submit(
-                _run, [*arguments, *self.options], "" if may_publish else "more follows"
-            ).result()
+            return self.pool.submit(function, *arguments).result()
         except BrokenProcessPool:
             raise refusal(
                 "dbt",
                 "dbt-ended",
-                f"The process of `dbt {arguments[0]}` was killed.",
+                "The process in which dbt ran was killed.",
                 "Run the same command again; batches that are made stand.",
             ) from None
 
@@ -85,8 +111,8 @@ def _end_with_parent() -> None:
     atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
-def _run(arguments: list[str], more_follows: str) -> list[str]:
-    """Run a dbt command in this process; return what failed."""
+def _run(arguments: list[str], more_follows: str) -> Ran:
+    """Run a dbt command in this process."""
     from dbt.cli.main import dbtRunner
 
     os.environ[MORE_FOLLOWS] = more_follows
@@ -99,9 +125,14 @@ def _run(arguments: list[str], more_follows: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="martfeast-backfill-") as logs:
         quiet = ["--log-level", "none", "--log-path", logs, "--no-use-colors"]
         runner = dbtRunner(manifest=_parsed.get("manifest"), callbacks=[heard])
-        result = runner.invoke([*quiet, *arguments])
+        result: Any = runner.invoke([*quiet, *arguments])
     if result.success and arguments[0] == "parse":
         _parsed["manifest"] = result.result
+    batches = {
+        one.node.unique_id: len(one.batch_results.successful)
+        for one in getattr(result.result, "results", [])
+        if getattr(one, "batch_results", None) is not None
+    }
     if result.success:
-        return []
-    return failures or [str(result.exception or "a model or a test failed")]
+        return Ran([], batches)
+    return Ran(failures or [str(result.exception or "a model or a test failed")], batches)

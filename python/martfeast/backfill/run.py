@@ -11,10 +11,10 @@ from typing import Any
 
 from martfeast.backfill.changes import MartChanges, changes_between
 from martfeast.backfill.dbt_process import DbtProcess
+from martfeast.backfill.evidence import NEWEST, ranges_since, recorded
 from martfeast.backfill.plan import BackfillPlan, Range, plan_backfill
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.abilities import REPLAY_ENGINE
-from martfeast.engines.engine import open_engine
 from martfeast.files import locked, remove, replaced
 from martfeast.from_dbt.artifacts import read_settings
 from martfeast.from_dbt.checksums import code_checksum
@@ -22,7 +22,6 @@ from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.problems import DeclarationError, ProblemLog, refusal
 from martfeast.published.release import Release, read_release
 from martfeast.publishing.publish import publish
-from martfeast.running_dbt.stand_in import read_target
 
 STATE, LOCK = "backfill.json", ".backfill.lock"
 Say = Callable[[str], None]
@@ -75,15 +74,14 @@ def backfill(
     profiles_dir = dbt_project.profiles_dir and str(Path(dbt_project.profiles_dir).resolve())
     folder = dbt_project.folder.resolve()
     dbt_project = replace(dbt_project, folder=folder, target=target, profiles_dir=profiles_dir)
-    with contextlib.chdir(folder):
-        with DbtProcess(_options_of(dbt_project)) as dbt:
-            _parse(dbt)
+    with contextlib.chdir(folder), DbtProcess(_options_of(dbt_project)) as dbt:
+        _parse(dbt)
         project = read_project(dbt_project)
         now = datetime.now(UTC).replace(tzinfo=None)
         plan = plan_backfill(project, name, start, end, now)
         lock = project.artifacts.published_path / LOCK
         with locked(lock, "another martfeast backfill runs"):
-            return _Backfill(dbt_project, project, plan, say).run(at_once)
+            return _Backfill(dbt, dbt_project, project, plan, say).run(at_once)
 
 
 def _options_of(dbt_project: DbtProject) -> list[str]:
@@ -93,15 +91,28 @@ def _options_of(dbt_project: DbtProject) -> list[str]:
 
 def _parse(dbt: DbtProcess) -> None:
     """Parse the project as it is now, and write its manifest."""
-    if failures := dbt.run(["parse"]):
+    if failures := dbt.run(["parse"]).failures:
         message = f"dbt cannot parse it: {failures[-1]}."
         raise refusal("dbt project", "not-parsed", message, "Mend it.")
 
 
+def _published(dbt_project: DbtProject) -> list[str]:
+    """Publish what dbt cannot publish itself; return what was said."""
+    said: list[str] = []
+    publish(dbt_project, said.append)
+    return said
+
+
 class _Backfill:
     def __init__(
-        self, dbt_project: DbtProject, project: Project, plan: BackfillPlan, say: Say
+        self,
+        dbt: DbtProcess,
+        dbt_project: DbtProject,
+        project: Project,
+        plan: BackfillPlan,
+        say: Say,
     ) -> None:
+        self.dbt = dbt
         self.dbt_project = dbt_project
         self.project = project
         self.plan = plan
@@ -115,40 +126,53 @@ class _Backfill:
         left = [one for one in self.plan.batches if one not in done]
         if done:
             self.say(f"{self._count(len(done))} of this backfill are made already, and stand")
-        with DbtProcess(_options_of(self.dbt_project)) as dbt:
-            _parse(dbt)
-            failure = self._make(dbt, left, at_once)
-        if failure:
-            raise self._failed(failure)
+        self._make_batches(left, at_once, len(done))
+        self._make_what_follows()
         if self.project.artifacts.graph.adapter_type != REPLAY_ENGINE:
-            publish(self.dbt_project, self.say)
+            for line in self.dbt.call(_published, self.dbt_project):
+                self.say(line)
         remove(self.state)
         after = read_release(folder, ProblemLog())
         changes, held_back = self._outcome(before, after)
         return Backfilled(after.number, len(left), len(done), changes, held_back)
 
-    def _make(self, dbt: DbtProcess, left: list[Range], at_once: int) -> str:
-        """Make the batches that are left and what follows, and test; return what failed."""
+    def _make_batches(self, left: list[Range], at_once: int, done: int) -> None:
+        """Make the batches that are left. done: how many an earlier run has made.
+
+        Raises:
+            DeclarationError: dbt failed.
+
+        """
         began = time.monotonic()
         for number in range(0, len(left), at_once):
             chunk = left[number : number + at_once]
-            if failures := dbt.run(self._command("run", self.plan.by_batch, chunk)):
-                return failures[-1]
+            ran = self.dbt.run(self._command("run", self.plan.by_batch, chunk))
+            if ran.failures:
+                stand = done + number + ran.batches.get(self.plan.model, 0)
+                raise self._failed(ran.failures[-1], stand)
             made = number + len(chunk)
             seconds = (time.monotonic() - began) / made * (len(left) - made)
             self.say(
                 f"{chunk[-1][0]:%Y-%m-%d %H:%M}  {self._count(made)} of {len(left):,} made"
                 + (f"; about {_span(seconds)} left" if made < len(left) else "")
             )
+
+    def _make_what_follows(self) -> None:
+        """Make what depends on the batches, test all, and publish where dbt does.
+
+        Raises:
+            DeclarationError: dbt failed; a test that fails holds its mart back, and is only said.
+
+        """
         if self.plan.afterwards:
             self.say(f"building what depends on it: {', '.join(self.plan.afterwards)}")
             command = self._command("run", self.plan.afterwards, self.plan.batches)
-            if failures := dbt.run(command):
-                return failures[-1]
+            if failures := self.dbt.run(command).failures:
+                raise self._failed(failures[-1], len(self.plan.batches))
         self.say("testing and publishing")
-        for failure in dbt.run(["test", "--select", *self.plan.tested], may_publish=True):
+        ran = self.dbt.run(["test", "--select", *self.plan.tested], may_publish=True)
+        for failure in ran.failures:
             self.say(f"dbt says: {failure}")
-        return ""
 
     def _command(self, command: str, names: list[str], chunk: list[Range]) -> list[str]:
         return [command, "--select", *names, *self._options(chunk)]
@@ -160,12 +184,11 @@ class _Backfill:
             *("--event-time-end", f"{end:%Y-%m-%d %H:%M:%S}"),
         ]
 
-    def _failed(self, failure: str) -> DeclarationError:
+    def _failed(self, failure: str, made: int) -> DeclarationError:
         return refusal(
             self.plan.by_batch[0],
             "backfill-failed",
-            f"dbt says: {failure}. {self._count(len(self._done()))} are made and stand; nothing is"
-            " published.",
+            f"dbt says: {failure}. {self._count(made)} are made and stand; nothing is published.",
             "Mend that, and run the same command: it goes on from there.",
         )
 
@@ -178,7 +201,7 @@ class _Backfill:
 
         The evidence says so; the file beside the releases says only when that run began.
         """
-        newest = self._evidence(self._newest_sql())[0]["newest"]
+        newest = self._evidence(NEWEST)[0]["newest"]
         wanted = {
             "model": self.plan.model,
             "start": f"{self.plan.batches[0][0]}",
@@ -197,10 +220,12 @@ class _Backfill:
             with replaced(self.state) as file:
                 file.write_text(json.dumps({**wanted, "after_invocation": newest}))
             return []
+        checksum = code_checksum(self.project.artifacts.graph, self.plan.model)
+        after = int(noted["after_invocation"])
         # All rows made anew have no start, and a run that was cut off has no end.
         ranges = [
             (row["range_start"] or datetime.min, row["range_end"])
-            for row in self._evidence(self._ranges_sql(int(noted["after_invocation"])))
+            for row in self._evidence(ranges_since(self.plan.model, checksum, after))
             if row["range_end"] is not None
         ]
         return [
@@ -209,49 +234,10 @@ class _Backfill:
             if any(first <= start and end <= last for first, last in ranges)
         ]
 
-    def _newest_sql(self) -> str:
-        return "select coalesce(max(invocation_number), 0) as newest from {invocations}"
-
-    def _ranges_sql(self, after: int) -> str:
-        checksum = code_checksum(self.project.artifacts.graph, self.plan.model)
-        return (
-            "select ranges.range_start, ranges.range_end from {ranges} as ranges"
-            " inner join {invocations} as invocations"
-            " on ranges.invocation_id = invocations.invocation_id"
-            " inner join {results} as results on ranges.invocation_id = results.invocation_id"
-            " and ranges.node_id = results.node_id"
-            f" where ranges.node_id = '{self.plan.model}' and not invocations.is_partial"
-            f" and invocations.invocation_number > {after}"
-            " and results.status in ('success', 'partial success')"
-            f" and results.code_checksum = '{checksum}'"
-        )
-
-    def _evidence(self, sql: str) -> list[dict[str, Any]]:
-        """Return rows of the evidence, as the target's engine has it.
-
-        Raises:
-            DeclarationError: dbt has recorded nothing there.
-
-        """
-        target = read_target(self.dbt_project, self.project.artifacts.target)
-        engine = open_engine(target.credentials)
-        schema = self.project.artifacts.evidence_schema
-        names = {
-            table: engine.name(schema, table) for table in ("invocations", "ranges", "results")
-        }
-        try:
-            rows: list[dict[str, Any]] = engine.rows(sql.format(**names)).to_pylist()
-        except DeclarationError:
-            raise
-        except Exception as error:  # whatever the engine raises of a table that is missing
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise refusal(
-                self.plan.by_batch[0],
-                "evidence-missing",
-                f"What dbt has recorded in {engine.location} cannot be read: {said}.",
-                "Run `dbt build` once: there is nothing to backfill before that.",
-            ) from error
-        return rows
+    def _evidence(self, query: str) -> list[dict[str, Any]]:
+        artifacts = self.project.artifacts
+        asked = (artifacts.target, artifacts.evidence_schema, query)
+        return self.dbt.call(recorded, self.plan.by_batch[0], self.dbt_project, *asked)
 
     def _outcome(
         self, before: Release, after: Release

@@ -20,6 +20,7 @@
       ~ 'dbt_project.yml: dispatch: [{macro_namespace: dbt, search_order: [' ~ project_name ~ ', martfeast, dbt]}]'
     ) }}
   {% endif %}
+  {% do martfeast.require_batch_partitions() %}
 {% endmacro %}
 
 

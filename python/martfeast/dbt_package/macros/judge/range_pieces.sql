@@ -1,12 +1,14 @@
 {#
   The time that a relation made by ranges has to have rows of, from the start of its history to where its facts end, in
   pieces: for each, the newest build of it and the code of that, null where it was never built. The batch in which the
-  facts end may still be to come. What was built before all rows were made anew the last time is gone. Builds from before ranges were recorded count as whole,
-  unless they were of a window of event times.
+  facts end may still be to come. What was built before all rows were made anew the last time is gone, or may be where
+  that was cut off. Builds from before ranges were recorded count as whole, unless they were of a window of event times.
 #}
 {% macro judge_range_pieces() %}
 {% set evidence = martfeast.evidence_schema() %}
 {% set judge = martfeast.judge_schema() %}
+{# An engine without transactions drops what was there before a full refresh has made anything. #}
+{% set drops_first = martfeast.engine_name() != 'duckdb' %}
 with built as (
     select
         results.node_id,
@@ -48,12 +50,59 @@ ranges as (
     where ranges.node_id is not null or not coalesce(built.is_window, true)
 ),
 
+selections as (
+    select
+        target_invocations.invocation_id,
+        target_invocations.invocation_number,
+        unnest(target_invocations.selected_nodes) as node_id,
+        unnest(target_invocations.selected_relations) as relation
+    from {{ judge }}.target_invocations
+    where target_invocations.is_full_refresh
+),
+
+broken_refreshes as (
+    select
+        selections.node_id,
+        selections.invocation_number
+    from selections
+    inner join {{ judge }}.project_nodes
+        on
+            selections.node_id = project_nodes.node_id
+            and selections.relation = project_nodes.relations[1]
+    left join {{ evidence }}.completions on selections.invocation_id = completions.invocation_id
+    {% if drops_first %}
+    left join {{ evidence }}.results
+        on
+            selections.invocation_id = results.invocation_id
+            and selections.node_id = results.node_id
+    {% endif %}
+    where
+        completions.invocation_id is null
+        {% if drops_first %}
+        or results.status = 'error'
+        {% endif %}
+),
+
+all_restarts as (
+    select
+        node_id,
+        invocation_number
+    from ranges
+    where is_full_refresh or range_start = timestamp '-infinity'
+
+    union all
+
+    select
+        node_id,
+        invocation_number
+    from broken_refreshes
+),
+
 restarts as (
     select
         node_id,
         max(invocation_number) as invocation_number
-    from ranges
-    where is_full_refresh or range_start = timestamp '-infinity'
+    from all_restarts
     group by node_id
 ),
 
