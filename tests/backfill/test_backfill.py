@@ -234,6 +234,59 @@ def test_a_fact_within_a_lateness_of_minutes_makes_nothing_stale(replaced):
     ]
 
 
+CHECKS = (
+    CONFIG["replace_range"].replace("config(", "config(event_time='known_at', ")
+    + "select * from {{ ref('shelf_checks') }} where {{ martfeast.in_increment('known_at') }}"
+)
+OF_A_LATER_TIME = (
+    CONFIG["replace_range"]
+    + """select
+    branch_code, title_id, known_at + interval 30 days as known_at,
+    cast(copies_free as integer) as copies_free, waiting_days, shelf_mark
+from {{ ref('checks') }}
+where {{ martfeast.in_increment('known_at + interval 30 days') }}
+"""
+)
+LOADED = """
+sources:
+  - name: shelves
+    tables: [{name: checks, config: {loaded_at_field: loaded_at}}]
+"""
+
+
+def test_rows_of_a_later_time_than_their_facts_are_named_by_their_own_days(replaced):
+    """As a schedule is; the facts are made by ranges too, and say when they were loaded."""
+    library = replaced
+    (library.path / "models/sources.yml").write_text(LOADED)
+    (library.path / "models/staging/checks.sql").write_text(CHECKS)
+    (library.path / SQL).write_text(OF_A_LATER_TIME)
+
+    def land(days, changed=0):
+        head, *facts = seed_of(days).splitlines()
+        facts = [
+            one.replace(f"-{changed:02} 08:00:00,1", f"-{changed:02} 08:00:00,2") for one in facts
+        ]
+        lines = [f"{head},loaded_at", *(f"{one},2026-04-{max(days)} 06:00:00" for one in facts)]
+        (library.path / SEED).write_text("\n".join(lines) + "\n")
+
+    land(range(1, 13))
+    library.said("build", "--full-refresh", "--select", f"+{TITLES}")
+    land(range(1, 14))
+    library.said("build", "--select", f"+{TITLES}")
+    assert stale(library) == []
+    land(range(1, 14), changed=2)
+    old = ["--event-time-start", "2026-03-02", "--event-time-end", "2026-03-03"]
+    library.said("build", "--select", "shelf_checks")
+    library.said("run", "--select", "checks", *old)
+    library.said("build", "--select", f"checks+,+{TITLES}")
+    (named,) = stale(library)
+    assert named.startswith(f"{TITLES} from 2026-04-01 to 2026-04-02 (1 day) is stale: facts of")
+    result, said = backfill(library, *named.split(TITLES)[-1].split())
+    assert result.returncode == 0, said
+    assert f"{TITLES}: 0 rows added, 2 rows changed, 0 rows gone" in said
+    assert stale(library) == []
+
+
 REACHES = {
     "sum(x) over (order by t range between interval '3 days' preceding and current row)": 259_201,
     "sum(x) over w window w as (order by t range interval 90 minutes preceding)": 5_401,

@@ -22,7 +22,12 @@ looked_at as (
     select * from arrivals
     where
         {{ martfeast.in_increment('known_at', look_back='30 days') }}
-        or (tail_number, known_at) in (select earlier.tail_number, earlier.known_at from earlier)
+        or (tail_number, known_at) in (
+            select
+                earlier.tail_number,
+                earlier.known_at
+            from earlier
+        )
 
 ),
 

@@ -219,7 +219,9 @@ class _Windows:
     def _look_back(self, select: exp.Expr) -> timedelta | None:
         """Return how far before the newest row a select's own filter reaches; None without one."""
         where = select.args.get("where")
-        found = [] if where is None else [one for one in _mentions(where) if one.name == _THIS]
+        if where is None:
+            return None
+        found = [one for one in _mentions(where) if one.name == _THIS]
         # What "or" lets in besides is the model's own look back, however far that is.
         if not found or any(one.find_ancestor(exp.Or) for one in found):
             return None

@@ -60,7 +60,7 @@ unseen as (
             made.test_id = results.test_id
             and results.status = 'pass'
             and made.invocation_number <= results.invocation_number
-            and coalesce(results.tested_from <= made.range_start, results.tested_from is null)
+            and coalesce(made.range_start >= results.tested_from, results.tested_from is null)
     where results.test_id is null
 )
 

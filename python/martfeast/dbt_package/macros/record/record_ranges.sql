@@ -48,14 +48,18 @@
 {% endmacro %}
 
 
-{# How far the facts go that a model reads, by the event times of its parents, at most to now; now where they have none. #}
+{#
+  How far the facts go that a model reads, by the event times of its parents and of its own rows, which may be later, at
+  most to now; now where its parents have none.
+#}
 {% macro horizon_of(node) %}
   {% set newest = [] %}
+  {% set read = [] %}
   {% for parent in martfeast.fact_parents(node) %}
-    {% set sql %}
-      select max({{ adapter.quote(parent.config.event_time) }}) as newest from {{ parent.relation_name }}
-    {% endset %}
-    {% set found = run_query(sql).rows[0][0] %}
+    {% do read.append([adapter.quote(parent.config.event_time), parent.relation_name]) %}
+  {% endfor %}
+  {% for moment, relation in read + ([[martfeast.event_time_of(node), node.relation_name]] if read else []) %}
+    {% set found = run_query('select max(' ~ moment ~ ') as newest from ' ~ relation).rows[0][0] %}
     {% if found is not none %}{% do newest.append(martfeast.moment(found)) %}{% endif %}
   {% endfor %}
   {% set now = martfeast.moment(run_started_at) %}
