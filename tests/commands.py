@@ -19,7 +19,7 @@ from subprocess import CompletedProcess
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["preloaded"])
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 
 
 class Command:
@@ -90,7 +90,7 @@ class Command:
 def _start_server() -> None:
     """Start the server, unless it runs; it knows where to import from by its environment only."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
     try:
         forkserver.ensure_running()
     finally:
@@ -104,6 +104,7 @@ def _become(arguments: list[str], cwd: str, environment: dict[str, str], files: 
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))

@@ -342,7 +342,7 @@ def library(built_library: Library, tmp_path: Path) -> Library:
 def run() -> Run:
     """Run a command of the environment; the result has its output and errors as one text.
 
-    What is named besides is set in its environment.
+    What is named besides is set in its environment. A script has a Python of its own.
     """
 
     def run_command(
@@ -356,15 +356,13 @@ def run() -> Run:
             "NO_COLOR": "1",
             **variables,
         }
-        result = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        if command[0] == "python" and command[1] != "-m":
+            streams: Json = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            result = subprocess.run(command, cwd=cwd, env=environment, text=True, **streams)
+        else:
+            arguments = command[1:] if command[0] == "python" else command
+            done = Command(*arguments, cwd=cwd, environment=environment).wait()
+            result = Result(command, done.returncode, done.stdout + done.stderr)
         assert (result.returncode == 0) == succeeds, result.stdout
         return result
 
