@@ -1,7 +1,8 @@
 """What the commands of tests find done already: imports, and work that is always the same.
 
 dbt makes its readers of artifacts when they are first used, which takes it half a second, and
-turns each macro that it calls into Python, which takes it one. Both depend on code alone.
+turns each macro that it calls into Python, which takes it one. Both depend on code alone. What it
+reads of the text of macros it keeps by itself, in tests.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ import martfeast.replay.project
 import martfeast.to_feast.expose  # noqa: F401
 from dbt.cli.main import dbtRunner
 from dbt_common.clients.jinja import get_template
+from dbt_common.tests import enable_test_caching
 from jinja2 import Environment
 
 LIBRARY = Path(__file__).parent / "projects/library"
@@ -62,6 +64,7 @@ def parse() -> None:
         get_template(macro.macro_sql, ctx={}, node=macro)
 
 
+enable_test_caching()
 Environment.compile = compile_once
 json.dump = dump
 parse()
