@@ -12,10 +12,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["preloaded"])
@@ -85,6 +88,37 @@ class Command:
         """End it with SIGKILL, as a power cut would."""
         self._process.kill()
         return self.wait()
+
+
+def _in_this_environment(
+    *, target: Callable[..., object], args: tuple[Any, ...]
+) -> ForkServerProcess:
+    _start_server()
+    return SERVER.Process(target=_run_in, args=(dict(os.environ), target, args))
+
+
+class Forks(ForkServerContext):
+    """Starts processes as `multiprocessing` spawns them, with the environment that there is now."""
+
+    Process = staticmethod(_in_this_environment)  # type: ignore[assignment]
+
+
+def run_forked(
+    arguments: list[str], cwd: Path, env: dict[str, str], **_: object
+) -> CompletedProcess[str]:
+    """Run Python as `subprocess.run` does, in a process that need not import dbt anew."""
+    python, *rest = arguments
+    assert python == sys.executable
+    rest = ["dbt", *rest[2:]] if rest[:2] == ["-m", "dbt.cli.main"] else rest
+    return Command(*rest, cwd=cwd, environment=env).wait()
+
+
+def _run_in(
+    environment: dict[str, str], target: Callable[..., object], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*arguments)
 
 
 def _start_server() -> None:
