@@ -138,6 +138,7 @@ def _become(arguments: list[str], cwd: str, environment: dict[str, str], files: 
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
     sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
