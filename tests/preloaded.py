@@ -60,13 +60,14 @@ def parse() -> None:
             for command in ("deps", "parse", "parse"):
                 # The static parser starts threads, which a fork would lack.
                 done = dbtRunner().invoke(["--quiet", "--no-static-parser", command])
-    for macro in done.result.macros.values():
+    manifest: Any = done.result
+    for macro in manifest.macros.values():
         get_template(macro.macro_sql, ctx={}, node=macro)
 
 
 enable_test_caching()
-Environment.compile = compile_once
-json.dump = dump
+Environment.compile = compile_once  # type: ignore[method-assign]
+json.dump = dump  # type: ignore[assignment]
 parse()
 # What is here stays: a command need not look through it for garbage, nor copy the pages it is on.
 gc.collect()

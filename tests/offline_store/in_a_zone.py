@@ -13,4 +13,4 @@ if __name__ == "__main__":
     moments = [datetime(2026, 3, 1, 23, 59, 59, 999999), datetime(2026, 3, 2)]
     spine = pa.table({"k": [1, 1], "event_timestamp": pa.array(moments, pa.timestamp("us"))})
     trips = retrieve(Path(sys.argv[1]), [view], ["v:trips"], spine).to_arrow()["trips"]
-    print(duckdb.sql("select current_setting('TimeZone')").fetchall(), trips.to_pylist())
+    print(duckdb.execute("select current_setting('TimeZone')").fetchall(), trips.to_pylist())
