@@ -88,8 +88,8 @@ lint-python:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
-	@$(BIN)/mypy tests --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls \
-		--no-warn-return-any
+	@$(BIN)/mypy tests --cache-dir .mypy_cache/tests --allow-untyped-defs \
+		--allow-incomplete-defs --allow-untyped-calls --no-warn-return-any
 
 .PHONY: lint-sql
 lint-sql:

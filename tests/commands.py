@@ -12,14 +12,17 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["preloaded"])
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900
 
 
 class Command:
@@ -87,10 +90,41 @@ class Command:
         return self.wait()
 
 
+def _in_this_environment(
+    *, target: Callable[..., object], args: tuple[Any, ...]
+) -> ForkServerProcess:
+    _start_server()
+    return SERVER.Process(target=_run_in, args=(dict(os.environ), target, args))
+
+
+class Forks(ForkServerContext):
+    """Starts processes as `multiprocessing` spawns them, with the environment that there is now."""
+
+    Process = staticmethod(_in_this_environment)  # type: ignore[assignment]
+
+
+def run_forked(
+    arguments: list[str], cwd: Path, env: dict[str, str], **_: object
+) -> CompletedProcess[str]:
+    """Run Python as `subprocess.run` does, in a process that need not import dbt anew."""
+    python, *rest = arguments
+    assert python == sys.executable
+    rest = ["dbt", *rest[2:]] if rest[:2] == ["-m", "dbt.cli.main"] else rest
+    return Command(*rest, cwd=cwd, environment=env).wait()
+
+
+def _run_in(
+    environment: dict[str, str], target: Callable[..., object], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*arguments)
+
+
 def _start_server() -> None:
     """Start the server, unless it runs; it knows where to import from by its environment only."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
     try:
         forkserver.ensure_running()
     finally:
@@ -104,6 +138,8 @@ def _become(arguments: list[str], cwd: str, environment: dict[str, str], files: 
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
+    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))

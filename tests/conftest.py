@@ -6,6 +6,7 @@ The library is of another subject than the flights, so that nothing is tested on
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ import duckdb
 import martfeast.cli
 import pytest
 from click.testing import CliRunner
-from commands import Command
+from commands import Command, Forks, run_forked
 from martfeast import feast_objects, read_declaration
 from martfeast.engines.spark import spark_session
 from martfeast.files import locked
@@ -56,19 +57,32 @@ SLOW_FIXTURES = {
     "rentals",
     "parsed_shop",
 }
+# What takes longest to build, and what takes a Java of its own in every worker.
+LONG, JAVA = {"zoo"}, {"spark", "built_on_spark", "built_project"}
 Json = dict[str, Any]
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test as fast or slow: by a marker of its own, or else by its fixtures."""
+    """Mark every test as fast or slow: by a marker of its own, or else by its fixtures.
+
+    The first of two workers takes the first half of the tests, and who is done takes from the end
+    of what the other still has. So each half begins with what takes long, and not both with the
+    same: a worker would wait for the other to build it, and Spark would be started twice.
+    """
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if item.get_closest_marker("slow") or SLOW_FIXTURES & fixtures:
-            item.add_marker("slow")
-        else:
-            item.add_marker("fast")
+        slow = item.get_closest_marker("slow") or SLOW_FIXTURES & fixtures_of(item)
+        item.add_marker("slow" if slow else "fast")
+    java = [item for item in items if JAVA & fixtures_of(item)]
+    others = [item for item in items if not JAVA & fixtures_of(item)]
+    others.sort(key=lambda item: not LONG & fixtures_of(item))
+    half = len(items) // 2
+    items[:] = [*others[:half], *java, *others[half:]]
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 @contextlib.contextmanager
@@ -216,20 +230,17 @@ class Library:
         path.write_text(text.replace(old, new, 1))
 
 
-def run_forked(
-    arguments: list[str], cwd: Path, env: dict[str, str], **_: object
-) -> subprocess.CompletedProcess[str]:
-    """Run Python as `subprocess.run` does, in a process that need not import dbt anew."""
-    python, *rest = arguments
-    assert python == sys.executable
-    return Command(*rest, cwd=cwd, environment=env).wait()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _dbt_is_imported_once() -> Iterator[None]:
-    """Let replays start dbt as other commands of tests are started."""
+    """Let what starts dbt start it as other commands of tests are started."""
+    forked = SimpleNamespace(run=run_forked)
+    spawned = SimpleNamespace(
+        get_context=lambda _: Forks(), parent_process=multiprocessing.parent_process
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("martfeast.replay.compiled.subprocess", SimpleNamespace(run=run_forked))
+        patch.setattr("martfeast.replay.compiled.subprocess", forked)
+        patch.setattr("martfeast.running_dbt.columns.subprocess", forked)
+        patch.setattr("martfeast.backfill.dbt_process.multiprocessing", spawned)
         yield
 
 
@@ -342,7 +353,7 @@ def library(built_library: Library, tmp_path: Path) -> Library:
 def run() -> Run:
     """Run a command of the environment; the result has its output and errors as one text.
 
-    What is named besides is set in its environment.
+    What is named besides is set in its environment. A script has a Python of its own.
     """
 
     def run_command(
@@ -356,15 +367,13 @@ def run() -> Run:
             "NO_COLOR": "1",
             **variables,
         }
-        result = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        if command[0] == "python" and command[1] != "-m":
+            streams: Json = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            result = subprocess.run(command, cwd=cwd, env=environment, text=True, **streams)
+        else:
+            arguments = command[1:] if command[0] == "python" else command
+            done = Command(*arguments, cwd=cwd, environment=environment).wait()
+            result = Result(command, done.returncode, done.stdout + done.stderr)
         assert (result.returncode == 0) == succeeds, result.stdout
         return result
 

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +141,17 @@ def parts(statement: str) -> list[str]:
     return found
 
 
-def problems_in(text: str, who: str, *, excluded: str) -> list[str]:
+@cache
+def linter(excluded: str) -> Linter:
     overrides: ConfigMappingType = {"templater": "raw", "exclude_rules": excluded}
-    config = FluffConfig.from_path(str(CHECKOUT), overrides=overrides)
+    return Linter(config=FluffConfig.from_path(str(CHECKOUT), overrides=overrides))
+
+
+def problems_in(text: str, who: str, *, excluded: str) -> list[str]:
     lines = text.splitlines()
     return [
         f"{who} `{lines[0]}` {found.rule_code()}: {found.desc()}\n    {lines[found.line_no - 1]}"
-        for found in Linter(config=config).lint_string(text).get_violations()
+        for found in linter(excluded).lint_string(text).get_violations()
     ]
 
 

@@ -2,8 +2,6 @@
 
 import gc
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from asof_oracle import START, cases, compare_with_the_oracle, config_of, retrieve, view_of
+from commands import Command
 from feast import FileSource
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
@@ -105,24 +104,9 @@ def test_the_entity_frame_is_not_changed(facts_file, tmp_path):
 @pytest.mark.slow  # a process for each zone
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
 def test_the_machines_zone_does_not_matter(facts_file, tmp_path, zone):
-    script = f"""
-import sys; sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
-from pathlib import Path
-from test_offline_store import *
-view = view_of("v", "facts.parquet", ["k"], ["trips"])
-spine = pa.table({{"k": [1, 1], "event_timestamp": pa.array(
-    [datetime(2026, 3, 1, 23, 59, 59, 999999), datetime(2026, 3, 2)], pa.timestamp("us"))}})
-job = retrieve(Path({str(tmp_path)!r}), [view], ["v:trips"], spine)
-print(job.to_arrow()["trips"].to_pylist())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "TZ": zone},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "[10, 20]\n"
+    environment = {**os.environ, "TZ": zone}
+    command = Command("-m", "in_a_zone", str(tmp_path), cwd=tmp_path, environment=environment)
+    assert command.wait().stdout == f"[('{zone}',)] [10, 20]\n"
 
 
 @pytest.mark.parametrize("name", ["trips_y", "rn", "entity_row_id", "n o'clock", 'say "hi"', "k0"])
