@@ -70,7 +70,9 @@ def built_with_new_rows_tested(build_once, parsed_library):
         library.replace_in(YAML, "    data_tests:\n" + grain, TESTS)
         setting = "    published_path: out/published"
         library.replace_in(
-            "dbt_project.yml", setting, f"{setting}\n    test_all_rows_every: 7 days"
+            "dbt_project.yml",
+            setting,
+            f"{setting}\n    test_all_rows_every: 7 days\n    evidence_schema: proof",
         )
         with (path / "dbt_project.yml").open("a") as file:
             file.write(DISPATCH)
@@ -96,10 +98,10 @@ def build(library, days, *arguments, succeeds=True, **odd):
 def read_from(library):
     """From which day on each test of the mart read rows in the newest run; None for all."""
     rows = library.query(
-        "select results.node_id, results.tested_from from martfeast.results"
+        "select results.node_id, results.tested_from from proof.results"
         " where tested_node_id like '%title_availability' and resource_type = 'test'"
         " and invocation_id = (select max_by(invocation_id, invocation_number)"
-        " from martfeast.invocations)"
+        " from proof.invocations)"
     )
     names = {
         name: next(one for one in EVERY_TEST if name.split(".")[2].startswith(one))
@@ -110,7 +112,7 @@ def read_from(library):
 
 
 def eight_days_later(library):
-    library.execute("update martfeast.results set completed_at = completed_at - interval 8 days")
+    library.execute("update proof.results set completed_at = completed_at - interval 8 days")
 
 
 def test_a_test_reads_the_rows_that_were_made_since_it_passed(library):
@@ -173,7 +175,7 @@ def test_a_pass_counts_for_what_it_read(library):
     assert read_from(library) == {OF_ALL_ROWS: None, **dict.fromkeys(OF_NEW_ROWS, 16), "below": 11}
     # A pass that is gone from the evidence leaves a range that no test has read.
     library.execute(
-        "delete from martfeast.results where tested_from is not null and day(tested_from) = 11"
+        "delete from proof.results where tested_from is not null and day(tested_from) = 11"
     )
     library.said("build", "--select", "member_activity_daily")
     reasons = library.published_mart(TITLES)["held_back"]
