@@ -73,45 +73,110 @@
 
 {#
   The moment from which on rows of a tested model were made and not yet seen by a pass of this test: text. None where it
-  is to read all rows: without the variable, or a pass on all rows in the time that it says by the same code; after all
-  rows were made anew, or a run that was to make them was cut off; and where no rows were made.
+  is to read all rows: without a pass that counts (note_passes); after all rows were made anew, or a run that was to make
+  them was cut off; and where no rows were made. Asked for once for all tests of a model that passed at the same time.
 #}
 {% macro untested_since(test, relation) %}
-  {% set every = martfeast.test_all_rows_every() %}
   {% set node = graph.nodes.get(test.attached_node) %}
-  {% if
-    not every or not node or flags.WHICH not in ['build', 'test'] or martfeast.is_partial_run()
-    or node.config.incremental_strategy != 'replace_range' or not martfeast.judges_rows(test)
-    or relation | string != node.relation_name
-  %}
+  {% set passed = test.get('martfeast_passed') %}
+  {% if not passed or not node or martfeast.is_partial_run() or relation | string != node.relation_name %}
     {{ return(none) }}
   {% endif %}
+  {% set known = 'martfeast_made_since_' ~ passed %}
+  {% if known not in node %}
+    {% set sql %}
+      with made as ({{ martfeast.ranges_made_of(node) }})
+
+      select min(made.range_start) as since
+      from made
+      where made.invocation_number > {{ passed }}
+      having count(*) = count(made.range_start)
+    {% endset %}
+    {% set found = run_query(sql).rows %}
+    {% do node.update({known: martfeast.moment(found[0][0]) if found and found[0][0] is not none else none}) %}
+  {% endif %}
+  {{ return(node[known]) }}
+{% endmacro %}
+
+
+{#
+  Note of each test that may read a part of the rows the number of the invocation in which it passed last, for this run:
+  one in which all that came before it was read, by passes that add up. So it is where the newest result on all rows is a
+  pass, not longer ago than test_all_rows_every says. Results count that are of the present code, on the relations
+  that the test reads now and on all of their data.
+#}
+{% macro note_passes() %}
+  {% if not martfeast.test_all_rows_every() or flags.WHICH not in ['build', 'test'] %}{{ return(none) }}{% endif %}
+  {% set asked = [] %}
+  {% set known = {} %}
+  {% for test in graph.nodes.values() if test.resource_type == 'test' and test.attached_node in graph.nodes %}
+    {% set node = graph.nodes[test.attached_node] %}
+    {% set is_by_ranges = martfeast.batch_of(node).size and node.config.incremental_strategy == 'replace_range' %}
+    {% if is_by_ranges and martfeast.judges_rows(test) %}
+      {% do asked.append({
+        'test_id': test.unique_id,
+        'checksum': martfeast.code_checksum(test, known),
+        'relations': martfeast.relations_of(test, {})
+      }) %}
+    {% endif %}
+  {% endfor %}
+  {% if not asked %}{{ return(none) }}{% endif %}
+  {% set evidence = martfeast.evidence_schema() %}
   {% set sql %}
-    with results as ({{ martfeast.results_of_test(test) }}),
+    with asked as (
+        select unnest(
+            from_json(
+                {{ martfeast.literal(tojson(asked)) }},
+                '[{"test_id": "VARCHAR", "checksum": "VARCHAR", "relations": ["VARCHAR"]}]'
+            ),
+            recursive := true
+        )
+    ),
+
+    results as (
+        select
+            results.node_id,
+            results.status,
+            results.tested_from,
+            results.completed_at,
+            invocations.invocation_number
+        from {{ evidence }}.results
+        inner join {{ evidence }}.invocations on results.invocation_id = invocations.invocation_id
+        inner join asked
+            on
+                results.node_id = asked.test_id
+                and results.code_checksum = asked.checksum
+                and results.relations = asked.relations
+        where
+            invocations.target_name = {{ martfeast.literal(target.name) }}
+            and not invocations.is_partial
+    ),
 
     whole as (
-        select max_by(status, invocation_number) as status, max(invocation_number) as invocation_number
+        select
+            node_id,
+            max(invocation_number) as invocation_number
         from results
         where tested_from is null
-        having max_by(completed_at, invocation_number) > {{ martfeast.all_rows_due() }}
-    ),
+        group by node_id
+        having
+            max_by(status, invocation_number) = 'pass'
+            and max_by(completed_at, invocation_number) > {{ martfeast.all_rows_due() }}
+    )
 
-    newest as (
-        select max(results.invocation_number) as invocation_number
-        from results
-        inner join whole on results.invocation_number >= whole.invocation_number
-        where results.status = 'pass' and whole.status = 'pass'
-    ),
-
-    made as ({{ martfeast.ranges_made_of(node) }})
-
-    select min(made.range_start) as since
-    from made
-    inner join newest on made.invocation_number > newest.invocation_number
-    having count(*) = count(made.range_start)
+    select
+        results.node_id,
+        max(results.invocation_number) as invocation_number
+    from results
+    inner join whole on results.node_id = whole.node_id
+    where
+        results.status = 'pass'
+        and results.invocation_number >= whole.invocation_number
+    group by results.node_id
   {% endset %}
-  {% set found = run_query(sql).rows %}
-  {{ return(martfeast.moment(found[0][0]) if found and found[0][0] is not none else none) }}
+  {% for row in run_query(sql).rows %}
+    {% do graph.nodes[row['node_id']].update({'martfeast_passed': row['invocation_number'] | int}) %}
+  {% endfor %}
 {% endmacro %}
 
 
@@ -128,25 +193,6 @@
   {% set every = martfeast.test_all_rows_every() %}
   {% if not every %}{{ return("timestamp 'infinity'") }}{% endif %}
   {{ return(martfeast.literal(run_started_at) ~ ' - interval ' ~ martfeast.literal(every)) }}
-{% endmacro %}
-
-
-{# Results of a test by its present code, on the relations that it reads now and on all of their data: SQL of a row for each. #}
-{% macro results_of_test(test) %}
-  {% set evidence = martfeast.evidence_schema() %}
-    select
-        invocations.invocation_number,
-        results.status,
-        results.tested_from,
-        results.completed_at
-    from {{ evidence }}.results
-    inner join {{ evidence }}.invocations on results.invocation_id = invocations.invocation_id
-    where
-        results.node_id = {{ martfeast.literal(test.unique_id) }}
-        and results.code_checksum = {{ martfeast.literal(martfeast.code_checksum(test, {})) }}
-        and array_to_string(results.relations, ' ') = {{ martfeast.literal(martfeast.relations_of(test, {}) | join(' ')) }}
-        and invocations.target_name = {{ martfeast.literal(target.name) }}
-        and not invocations.is_partial
 {% endmacro %}
 
 

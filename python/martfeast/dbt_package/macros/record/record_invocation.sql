@@ -8,6 +8,7 @@
     {% do martfeast.require_known_format() %}
     {% do martfeast.create_evidence_tables() %}
     {% do martfeast.insert_invocation() %}
+    {% do martfeast.note_passes() %}
   {% endif %}
 {% endmacro %}
 
