@@ -173,8 +173,12 @@ measure-scale: install ## Measure up to 200 marts and 2,000 features into benchm
 	@$(BIN)/python benchmarks/scale.py
 
 .PHONY: measure-increments
-measure-increments: install ## Measure one more day of flights and of a mart into benchmarks/increments.md
+measure-increments: install ## Measure one more day of the flights into benchmarks/increments.md
 	@$(BIN)/python benchmarks/increments.py
+
+.PHONY: measure-partitions
+measure-partitions: install ## Measure publishing of one more day into benchmarks/partitions.md
+	@$(BIN)/python benchmarks/partitions.py
 
 .PHONY: lock
 lock: install ## Resolve the locks anew from pyproject.toml
