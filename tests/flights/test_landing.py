@@ -755,9 +755,9 @@ def test_until_lands_what_a_source_had_by_the_end_of_a_day(source: Path, to: Pat
     assert until.changed and later.changed
     assert later.rows == whole.rows
     land(source, to, 2, date(2014, 1, 1))
-    rows = duckdb.sql(
-        f"select distinct year, month, day from {flights} where year > 2013"
-    ).fetchall()
+    sql = f"select distinct year, month, day from {flights} where year > 2013"
+    with duckdb.connect() as connection:
+        rows = connection.execute(sql).fetchall()
     assert rows == [(2014, 1, 1)]
 
 
