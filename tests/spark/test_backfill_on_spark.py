@@ -76,6 +76,8 @@ def test_a_model_whose_partitions_are_no_batches_is_named_before_anything_change
     assert "Write partition_by: batch_start under its config" in meters["unpartitioned"]
     assert "its table was made before it had a partition for each" in meters["made_before"]
     assert "Run dbt run --full-refresh --select levels_hourly" in meters["made_before"]
+    assert "levels_hourly is made by batches of a month" in meters["other_size"]
+    assert "its table has a partition 2026-03-0" in meters["other_size"]
 
 
 def test_gaps_and_other_code_hold_a_mart_of_spark_back(meters) -> None:

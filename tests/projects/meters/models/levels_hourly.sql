@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='microbatch',
-    batch_size='day',
+    batch_size=env_var('METERS_BATCH', 'day'),
     begin='2026-03-01',
     partition_by=env_var('METERS_PARTITION', 'batch_start'),
     on_schema_change='fail'

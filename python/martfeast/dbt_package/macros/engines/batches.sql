@@ -40,8 +40,24 @@
 
 {# The name of the partition that holds the batch: its first moment, as short as its size allows. #}
 {% macro partition_of_batch() %}
-  {% set format = {'hour': '%Y-%m-%d %H', 'day': '%Y-%m-%d', 'month': '%Y-%m', 'year': '%Y'}[config.get('batch_size') | string] %}
-  {{ return(model['batch']['event_time_start'].strftime(format)) }}
+  {{ return(model['batch']['event_time_start'].strftime(martfeast.partition_format(config.get('batch_size')))) }}
+{% endmacro %}
+
+
+{# How the partitions of batches of a size are named, in Python's words for parts of a moment. #}
+{% macro partition_format(batch_size) %}
+  {{ return({'hour': '%Y-%m-%d %H', 'day': '%Y-%m-%d', 'month': '%Y-%m', 'year': '%Y'}[batch_size | string]) }}
+{% endmacro %}
+
+
+{# A partition of a table whose name is not that of a batch of this size: rows of its time would be there twice. None if there is none. #}
+{% macro partition_of_another_size(relation, batch_size) %}
+  {% set length = run_started_at.strftime(martfeast.partition_format(batch_size)) | length %}
+  {% for row in run_query('show partitions ' ~ relation).rows %}
+    {% set name = row[0].split('=')[1] %}
+    {% if name | length != length %}{{ return(name) }}{% endif %}
+  {% endfor %}
+  {{ return(none) }}
 {% endmacro %}
 
 
@@ -107,6 +123,14 @@
         {{ exceptions.raise_compiler_error(
           node.name ~ ' is made by batches, and its table was made before it had a partition for each. Nothing was changed. '
           ~ 'Run dbt run --full-refresh --select ' ~ node.name ~ ', which makes it anew from its begin on.'
+        ) }}
+      {% endif %}
+      {% set other = martfeast.partition_of_another_size(there, node.config.batch_size) if there and not flags.FULL_REFRESH else none %}
+      {% if other %}
+        {{ exceptions.raise_compiler_error(
+          node.name ~ ' is made by batches of a ' ~ node.config.batch_size ~ ', and its table has a partition ' ~ other
+          ~ ', of batches of another size: rows would be there twice. Nothing was changed. Run dbt run --full-refresh '
+          ~ '--select ' ~ node.name ~ ', or set batch_size to what it was.'
         ) }}
       {% endif %}
     {% endif %}
