@@ -84,16 +84,7 @@
   {% endif %}
   {% set known = 'martfeast_made_since_' ~ passed %}
   {% if known not in node %}
-    {% set sql %}
-      with made as ({{ martfeast.ranges_made_of(node) }})
-
-      select min(made.range_start) as since
-      from made
-      where made.invocation_number > {{ passed }}
-      having count(*) = count(made.range_start)
-    {% endset %}
-    {% set found = run_query(sql).rows %}
-    {% do node.update({known: martfeast.moment(found[0][0]) if found and found[0][0] is not none else none}) %}
+    {% do node.update({known: martfeast.made_since(node, passed)}) %}
   {% endif %}
   {{ return(node[known]) }}
 {% endmacro %}
@@ -193,6 +184,24 @@
   {% set every = martfeast.test_all_rows_every() %}
   {% if not every %}{{ return("timestamp 'infinity'") }}{% endif %}
   {{ return(martfeast.literal(run_started_at) ~ ' - interval ' ~ martfeast.literal(every)) }}
+{% endmacro %}
+
+
+{#
+  The first moment of the ranges of a model that were made after an invocation: text; none where all rows may have been
+  made, or none were. after: SQL of the invocation's number.
+#}
+{% macro made_since(node, after) %}
+  {% set sql %}
+    with made as ({{ martfeast.ranges_made_of(node) }})
+
+    select min(made.range_start) as since
+    from made
+    where made.invocation_number > {{ after }}
+    having count(*) = count(made.range_start)
+  {% endset %}
+  {% set found = run_query(sql).rows %}
+  {{ return(martfeast.moment(found[0][0]) if found and found[0][0] is not none else none) }}
 {% endmacro %}
 
 

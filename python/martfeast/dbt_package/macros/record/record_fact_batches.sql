@@ -151,24 +151,16 @@
   %}
     {{ return(none) }}
   {% endif %}
-  {% set sql %}
-    with made as ({{ martfeast.ranges_made_of(parent) }}),
-
-    noted as (
-        select max(invocations.invocation_number) as invocation_number
+  {% set noted %}
+    (
+        select max(invocations.invocation_number)
         from {{ martfeast.evidence_schema() }}.fact_batches
         inner join {{ martfeast.evidence_schema() }}.invocations
             on fact_batches.invocation_id = invocations.invocation_id
         where fact_batches.relation = {{ martfeast.literal(martfeast.read_relation(parent)) }}
     )
-
-    select min(made.range_start) as since
-    from made
-    inner join noted on made.invocation_number > noted.invocation_number
-    having count(*) = count(made.range_start)
   {% endset %}
-  {% set found = run_query(sql).rows %}
-  {{ return(martfeast.moment(found[0][0]) if found and found[0][0] is not none else none) }}
+  {{ return(martfeast.made_since(parent, noted)) }}
 {% endmacro %}
 
 
