@@ -19,9 +19,10 @@ TEST_FROM := 2013-10-01
 
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
-SPARK_INSTALLED := .venv/.spark
+EXTRAS_INSTALLED := $(addprefix .venv/.,spark dagster prefect)
 RESOLVE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-emit-index-url --no-annotate --no-header --quiet
+LOCKED_TOGETHER := .venv/together.lock
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 DBT_PACKAGE := dbt_packages/martfeast/dbt_project.yml
 LANDED := data/landed/current/landing.json
@@ -115,10 +116,16 @@ java: ## Install Debian's Java 17, on which Spark runs, unless it is there
 	$(call debian,java,openjdk-17-jre-headless,Java 17)
 
 .PHONY: spark
-spark: java $(SPARK_INSTALLED) ## Add Spark to the environment: martfeast[spark], and Java
+spark: java .venv/.spark ## Add Spark to the environment: martfeast[spark], and Java
+
+.PHONY: dagster
+dagster: .venv/.dagster ## Add Dagster to the environment: martfeast[dagster]
+
+.PHONY: prefect
+prefect: .venv/.prefect ## Add Prefect to the environment: martfeast[prefect]
 
 .PHONY: test
-test: lint browser spark ## Everything CI runs: lint, and pytest, which builds both projects with dbt
+test: lint browser spark dagster prefect ## Everything CI runs: lint, and pytest, which builds both projects with dbt
 	$(call say,pytest)
 	@$(BIN)/pytest
 
@@ -141,7 +148,7 @@ test-fast: install ## Tests that need a dbt parse at most: under a minute
 	@$(BIN)/pytest -m fast
 
 .PHONY: coverage
-coverage: install browser spark ## Branch coverage of python/martfeast by the whole suite, to read
+coverage: install browser spark dagster prefect ## Branch coverage of python/martfeast by the whole suite, to read
 	@$(BIN)/pytest --cov=martfeast --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: measure
@@ -181,10 +188,14 @@ measure-partitions: install ## Measure publishing of one more day into benchmark
 	@$(BIN)/python benchmarks/partitions.py
 
 .PHONY: lock
-lock: install ## Resolve the locks anew from pyproject.toml
-	@$(RESOLVE) --upgrade $(addprefix --extra ,datasets fairness flights dev) \
+lock: install ## Resolve the locks anew from pyproject.toml, so that all of them can be installed together
+	@$(RESOLVE) --upgrade --all-extras --output-file $(LOCKED_TOGETHER)
+	@$(RESOLVE) --constraint $(LOCKED_TOGETHER) $(addprefix --extra ,datasets fairness flights dev) \
 		--output-file requirements.lock
-	@$(RESOLVE) --extra spark --constraint requirements.lock --output-file requirements-spark.lock
+	@for extra in spark dagster prefect; do \
+		$(RESOLVE) --constraint $(LOCKED_TOGETHER) --extra $$extra \
+			--output-file requirements-$$extra.lock; done
+	@rm $(LOCKED_TOGETHER)
 
 .PHONY: clean
 clean: ## Remove all that was built; keep the environment
@@ -206,10 +217,11 @@ $(INSTALLED): pyproject.toml $(LOCKED)
 		--no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(SPARK_INSTALLED): requirements-spark.lock $(INSTALLED)
-	$(call say,Adding Spark to the environment from requirements-spark.lock)
+# The locks are whole, and agree: what one asks for beyond its own is in the other.
+$(EXTRAS_INSTALLED): .venv/.%: requirements-%.lock $(INSTALLED)
+	$(call say,Adding $* to the environment from requirements-$*.lock)
 	@$(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --quiet \
-		--require-hashes -r requirements-spark.lock
+		--no-deps --require-hashes -r requirements-$*.lock
 	@touch $@
 
 $(DBT_PACKAGE): packages.yml | $(INSTALLED)
