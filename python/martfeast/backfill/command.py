@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from martfeast.from_dbt.dbt_project import DbtProject
 
 
-@click.command("backfill", short_help="Make past days of a mart anew, test and publish them.")
-@click.argument("mart")
+@click.command("backfill", short_help="Make past days of marts anew, test and publish them.")
+@click.argument("marts", nargs=-1, required=True)
 @dbt_options
 @click.option("--from", "start", type=MOMENT, required=True, help="The first moment, UTC.")
 @click.option("--to", "end", type=MOMENT, required=True, help="The moment after the last, UTC.")
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     help="How many batches each run of dbt makes.",
 )
 def backfill_command(
-    mart: str, project: "DbtProject", start: datetime, end: datetime, at_once: int
+    marts: tuple[str, ...], project: "DbtProject", start: datetime, end: datetime, at_once: int
 ) -> None:
-    """Make past batches of MART anew, and of all that depends on it; test, and publish them.
+    """Make past batches of MARTS anew, and of all that depends on them; test, and publish them.
 
-    MART is a model that dbt makes by ranges of event time: microbatch or replace_range. What was
+    They are models that dbt makes by ranges of event time: microbatch or replace_range. What was
     published before holds until all is made and tested. A run that was cut off goes on where it
     was: run the same command again. Exits with 1 if a mart is held back.
     """
     from martfeast.backfill.run import backfill
 
-    done = backfill(project, mart, start, end, click.echo, at_once)
+    done = backfill(project, marts, start, end, click.echo, at_once)
     for changes in done.changes:
         click.echo(str(changes))
     for name, reasons in done.held_back.items():

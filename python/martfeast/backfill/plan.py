@@ -1,11 +1,11 @@
 """Which batches a backfill makes, of which models."""
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from martfeast.declaration.declared import Batch, MartTime
+from martfeast.declaration.declared import MartTime
 from martfeast.declaration.mart_time import read_mart_time, time_keys_of
 from martfeast.declaration.project import Project
 from martfeast.from_dbt.graph import Graph
@@ -20,22 +20,27 @@ Range = tuple[datetime, datetime]
 class BackfillPlan:
     """What a backfill is to do.
 
-    model: unique_id. batch_size: hour, day, month or year. batches: ranges in UTC, from the first
-    moment to the one before the last, in order. by_batch: the names of the models that are made
-    batch by batch: the model, and those that depend on it through nothing but such models.
-    afterwards: the names of all others that depend on it. tested: both.
+    asked: the names of the models that it was asked for. batch_size: hour, day, month or year.
+    batches: ranges in UTC, from the first moment to the one before the last, in order.
+    by_batch: the models that are made batch by batch: those, and what depends on them through
+    nothing but such models. afterwards: all others that depend on them.
     """
 
-    model: str
+    asked: list[str]
     batch_size: str
     batches: list[Range]
-    by_batch: list[str]
-    afterwards: list[str]
+    by_batch: list[Model]
+    afterwards: list[Model]
 
     @property
     def tested(self) -> list[str]:
         """The names of all models that are made."""
-        return [*self.by_batch, *self.afterwards]
+        return names_of([*self.by_batch, *self.afterwards])
+
+
+def names_of(models: list[Model]) -> list[str]:
+    """Return the names by which dbt selects models."""
+    return [model.name for model in models]
 
 
 def is_ranged(model: Model) -> bool:
@@ -53,36 +58,58 @@ def time_of(project: Project, model: Model) -> MartTime:
     return read_mart_time(model, time_keys_of(model), place, model.alias, ProblemLog())
 
 
+def batch_size_of(model: Model, time: MartTime) -> str:
+    """Return the size of a ranged model's batches: a mart's own word, dbt's, or else a day."""
+    return time.batch.size if time.batch else (model.config.batch_size or "day").lower()
+
+
 def plan_backfill(
-    project: Project, name: str, start: datetime, end: datetime, now: datetime
+    project: Project, names: Sequence[str], start: datetime, end: datetime, now: datetime
 ) -> BackfillPlan:
-    """Return what a backfill of a model is to do.
+    """Return what a backfill of models is to do.
 
     Args:
         project: the dbt project, parsed as it is now.
-        name: the model's alias.
+        names: the models' aliases.
         start: the first moment to make anew, UTC; so is the rest of its batch.
         end: the first moment that is not, UTC; but the rest of the batch that it is in.
         now: UTC.
 
     Raises:
-        DeclarationError: there is no such model, it is not made by ranges, or the range is
-            reversed, before the mart's start or in the future.
+        DeclarationError: there is no such model, it is not made by ranges, models have batches of
+            different sizes, or the range is reversed, before a mart's start or in the future.
 
     """
-    model = _find(project.artifacts.graph, name)
-    time = time_of(project, model)
-    size = (time.batch or Batch("day", timedelta())).size
-    _require_range(name, start, end, time.start, now)
+    names = list(dict.fromkeys(names))
+    models = [_find(project.artifacts.graph, name) for name in names]
+    sizes = dict[str, str]()
+    for name, model in zip(names, models, strict=True):
+        time = time_of(project, model)
+        sizes[name] = batch_size_of(model, time)
+        _require_range(name, start, end, time.start, now)
+    _require_one_size(sizes)
+    [size] = set(sizes.values())
     graph = project.artifacts.graph
-    by_batch, afterwards = _downstream(graph, model.unique_id)
+    by_batch, afterwards = _downstream(graph, [model.unique_id for model in models])
     return BackfillPlan(
-        model.unique_id,
+        names_of(models),
         size,
         list(batches(start, end, size)),
-        [graph.models[one].name for one in by_batch],
-        [graph.models[one].name for one in afterwards],
+        [graph.models[one] for one in by_batch],
+        [graph.models[one] for one in afterwards],
     )
+
+
+def _require_one_size(sizes: dict[str, str]) -> None:
+    """Insist that models, by name, have batches of one size."""
+    if len(set(sizes.values())) > 1:
+        said = ", ".join(f"{name} by the {size}" for name, size in sizes.items())
+        raise refusal(
+            " ".join(sizes),
+            "batch-sizes-differ",
+            f"They are made in batches of different sizes: {said}.",
+            "Run a backfill for those of each size.",
+        )
 
 
 def _find(graph: Graph, name: str) -> Model:
@@ -128,13 +155,14 @@ def _require_range(
         )
 
 
-def _downstream(graph: Graph, unique_id: str) -> tuple[list[str], list[str]]:
-    """Return a ranged model and the ranged ones right after it, and all else that depends on it."""
-    by_batch, afterwards = [unique_id], list[str]()
-    below = [one for one in graph.models if one != unique_id and unique_id in graph.upstream(one)]
-    for one in sorted(below, key=lambda name: len(graph.upstream(name))):
-        between = set(graph.relations_read(one)) & set(below)
-        follows = is_ranged(graph.models[one]) and between <= set(by_batch)
+def _downstream(graph: Graph, unique_ids: list[str]) -> tuple[list[str], list[str]]:
+    """Return ranged models and the ranged ones right after them, and all else that depends."""
+    asked = set(unique_ids)
+    below = {one for one in graph.models if asked & {one, *graph.upstream(one)}}
+    by_batch, afterwards = list[str](), list[str]()
+    for one in sorted(below, key=lambda name: (len(graph.upstream(name)), name not in asked)):
+        between = set(graph.relations_read(one)) & below
+        follows = is_ranged(graph.models[one]) and (one in asked or between <= set(by_batch))
         (by_batch if follows else afterwards).append(one)
     return by_batch, [one for one in afterwards if not graph.models[one].is_ephemeral]
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from martfeast.backfill.changes import MartChanges, changes_between
 from martfeast.backfill.dbt_process import DbtProcess
 from martfeast.backfill.evidence import NEWEST, ranges_since, recorded
-from martfeast.backfill.plan import BackfillPlan, Range, plan_backfill
+from martfeast.backfill.plan import BackfillPlan, Range, names_of, plan_backfill
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.files import locked, remove, replaced
@@ -45,20 +45,20 @@ class Backfilled:
 
 def backfill(
     dbt_project: DbtProject,
-    name: str,
+    names: Sequence[str],
     start: datetime,
     end: datetime,
     say: Say,
     at_once: int = 1,
 ) -> Backfilled:
-    """Make past batches of a mart anew, and all that depends on it; test, and publish them at once.
+    """Make past batches of marts anew, and all that depends on them; test, publish them at once.
 
     A run that is cut off, or fails, has published nothing. Its batches stand: the next run with the
-    same range goes on after them, if the mart's code is the same.
+    same range goes on after them, if the code is the same.
 
     Args:
         dbt_project: the project, with dbt's options.
-        name: a model that dbt makes by ranges of event time.
+        names: models that dbt makes by ranges of event time, with batches of one size.
         start: the first moment, UTC.
         end: the moment after the last, UTC.
         say: is told of progress, a line at a time.
@@ -78,7 +78,7 @@ def backfill(
         _parse(dbt)
         project = read_project(dbt_project)
         now = datetime.now(UTC).replace(tzinfo=None)
-        plan = plan_backfill(project, name, start, end, now)
+        plan = plan_backfill(project, names, start, end, now)
         lock = project.artifacts.published_path / LOCK
         with locked(lock, "another martfeast backfill runs"):
             return _Backfill(dbt, dbt_project, project, plan, say).run(at_once)
@@ -146,9 +146,9 @@ class _Backfill:
         began = time.monotonic()
         for number in range(0, len(left), at_once):
             chunk = left[number : number + at_once]
-            ran = self.dbt.run(self._command("run", self.plan.by_batch, chunk))
+            ran = self.dbt.run(self._command("run", names_of(self.plan.by_batch), chunk))
             if ran.failures:
-                stand = done + number + ran.batches.get(self.plan.model, 0)
+                stand = done + number + min(ran.batches.get(one, 0) for one in self._ids)
                 raise self._failed(ran.failures[-1], stand)
             made = number + len(chunk)
             seconds = (time.monotonic() - began) / made * (len(left) - made)
@@ -165,8 +165,9 @@ class _Backfill:
 
         """
         if self.plan.afterwards:
-            self.say(f"building what depends on it: {', '.join(self.plan.afterwards)}")
-            command = self._command("run", self.plan.afterwards, self.plan.batches)
+            names = names_of(self.plan.afterwards)
+            self.say(f"building what depends on it: {', '.join(names)}")
+            command = self._command("run", names, self.plan.batches)
             if failures := self.dbt.run(command).failures:
                 raise self._failed(failures[-1], len(self.plan.batches))
         self.say("testing and publishing")
@@ -186,7 +187,7 @@ class _Backfill:
 
     def _failed(self, failure: str, made: int) -> DeclarationError:
         return refusal(
-            self.plan.by_batch[0],
+            " ".join(self.plan.asked),
             "backfill-failed",
             f"dbt says: {failure}. {self._count(made)} are made and stand; nothing is published.",
             "Mend that, and run the same command: it goes on from there.",
@@ -203,7 +204,7 @@ class _Backfill:
         """
         newest = self._evidence(NEWEST)[0]["newest"]
         wanted = {
-            "model": self.plan.model,
+            "model": " ".join(self.plan.asked),
             "start": f"{self.plan.batches[0][0]}",
             "end": f"{self.plan.batches[-1][1]}",
         }
@@ -220,24 +221,31 @@ class _Backfill:
             with replaced(self.state) as file:
                 file.write_text(json.dumps({**wanted, "after_invocation": newest}))
             return []
-        checksum = code_checksum(self.project.artifacts.graph, self.plan.model)
-        after = int(noted["after_invocation"])
-        # All rows made anew have no start, and a run that was cut off has no end.
-        ranges = [
-            (row["range_start"] or datetime.min, row["range_end"])
-            for row in self._evidence(ranges_since(self.plan.model, checksum, after))
-            if row["range_end"] is not None
-        ]
+        made = [self._made(one, int(noted["after_invocation"])) for one in self._ids]
         return [
             (start, end)
             for start, end in self.plan.batches
-            if any(first <= start and end <= last for first, last in ranges)
+            if all(any(first <= start and end <= last for first, last in one) for one in made)
+        ]
+
+    @property
+    def _ids(self) -> list[str]:
+        return [model.unique_id for model in self.plan.by_batch]
+
+    def _made(self, unique_id: str, after: int) -> list[Range]:
+        """Return the ranges that runs after an invocation have made of a model with this code."""
+        checksum = code_checksum(self.project.artifacts.graph, unique_id)
+        # All rows made anew have no start, and a run that was cut off has no end.
+        return [
+            (row["range_start"] or datetime.min, row["range_end"])
+            for row in self._evidence(ranges_since(unique_id, checksum, after))
+            if row["range_end"] is not None
         ]
 
     def _evidence(self, query: str) -> list[dict[str, Any]]:
         artifacts = self.project.artifacts
         asked = (artifacts.target, artifacts.evidence_schema, query)
-        return self.dbt.call(recorded, self.plan.by_batch[0], self.dbt_project, *asked)
+        return self.dbt.call(recorded, " ".join(self.plan.asked), self.dbt_project, *asked)
 
     def _outcome(
         self, before: Release, after: Release

@@ -42,7 +42,11 @@ def time_keys_of(node: Model) -> dict[str, Any]:
     """Return the keys of `TIME_KEYS` that a model has under ``meta.feast``, of the right kind."""
     value = feast_meta(node)[1]
     given = value if isinstance(value, dict) else {}
-    return {k: given[k] for k, kind in TIME_KEYS.items() if isinstance(given.get(k), kind)}
+    return {
+        key: given[key]
+        for key, kind in TIME_KEYS.items()
+        if key in given and isinstance(given[key], kind)
+    }
 
 
 def read_mart_time(
