@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many batches each run of dbt makes.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="With json, also print the end of each of dbt's nodes, as a line of JSON.",
+)
 def backfill_command(
-    marts: tuple[str, ...], project: "DbtProject", start: datetime, end: datetime, at_once: int
+    marts: tuple[str, ...],
+    project: "DbtProject",
+    start: datetime,
+    end: datetime,
+    at_once: int,
+    log_format: str,
 ) -> None:
     """Make past batches of MARTS anew, and of all that depends on them; test, and publish them.
 
@@ -35,7 +47,9 @@ def backfill_command(
     """
     from martfeast.backfill.run import backfill
 
-    done = backfill(project, marts, start, end, click.echo, at_once)
+    done = backfill(
+        project, marts, start, end, click.echo, at_once, says_nodes=log_format == "json"
+    )
     for changes in done.changes:
         click.echo(str(changes))
     for name, reasons in done.held_back.items():

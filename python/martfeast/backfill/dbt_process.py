@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from martfeast.problems import refusal
+from martfeast.running_dbt.node_events import print_node_finished
 
 # Tells the package's hook that more batches follow, so that it does not publish yet.
 MORE_FOLLOWS = "MARTFEAST_BACKFILL"
@@ -42,9 +43,13 @@ class DbtProcess:
     Then its connections are closed, so that others can open the database.
     """
 
-    def __init__(self, options: list[str]) -> None:
-        """Remember dbt's options: target, profile, variables."""
+    def __init__(self, options: list[str], says_nodes: bool = False) -> None:
+        """Remember dbt's options: target, profile, variables.
+
+        says_nodes: whether to print the end of each node, as a line of JSON.
+        """
         self.options = options
+        self.says_nodes = says_nodes
         self.pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> "DbtProcess":
@@ -73,7 +78,7 @@ class DbtProcess:
 
         """
         more_follows = "" if may_publish else "more follows"
-        return self.call(_run, [*arguments, *self.options], more_follows)
+        return self.call(_run, [*arguments, *self.options], more_follows, self.says_nodes)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of a module there; return what it returns, and raise what it raises.
@@ -111,7 +116,7 @@ def _end_with_parent() -> None:
     atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
-def _run(arguments: list[str], more_follows: str) -> Ran:
+def _run(arguments: list[str], more_follows: str, says_nodes: bool) -> Ran:
     """Run a dbt command in this process."""
     from dbt.cli.main import dbtRunner
 
@@ -121,6 +126,8 @@ def _run(arguments: list[str], more_follows: str) -> Ran:
     def heard(event: Any) -> None:
         if event.info.level == "error" and event.info.msg.strip():
             failures.append(" ".join(str(event.info.msg).split()).rstrip("."))
+        if says_nodes:
+            print_node_finished(event)
 
     with tempfile.TemporaryDirectory(prefix="martfeast-backfill-") as logs:
         quiet = ["--log-level", "none", "--log-path", logs, "--no-use-colors"]

@@ -50,6 +50,8 @@ def backfill(
     end: datetime,
     say: Say,
     at_once: int = 1,
+    *,
+    says_nodes: bool = False,
 ) -> Backfilled:
     """Make past batches of marts anew, and all that depends on them; test, publish them at once.
 
@@ -63,6 +65,7 @@ def backfill(
         end: the moment after the last, UTC.
         say: is told of progress, a line at a time.
         at_once: how many batches each run of dbt makes.
+        says_nodes: whether the end of each of dbt's nodes is printed, as a line of JSON.
 
     Raises:
         DeclarationError: the range or the model cannot be made, or dbt failed; what was published
@@ -74,7 +77,7 @@ def backfill(
     profiles_dir = dbt_project.profiles_dir and str(Path(dbt_project.profiles_dir).resolve())
     folder = dbt_project.folder.resolve()
     dbt_project = replace(dbt_project, folder=folder, target=target, profiles_dir=profiles_dir)
-    with contextlib.chdir(folder), DbtProcess(_options_of(dbt_project)) as dbt:
+    with contextlib.chdir(folder), DbtProcess(_options_of(dbt_project), says_nodes) as dbt:
         _parse(dbt)
         project = read_project(dbt_project)
         now = datetime.now(UTC).replace(tzinfo=None)

@@ -10,14 +10,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from martfeast.running_dbt.node_events import print_node_finished
+
 GRACE_SECONDS = 20
-# What a line says of itself that is not dbt's: the end of a node.
-NODE_FINISHED = "martfeast.node_finished"
-# dbt's own name for it; debug events are told to callbacks, and not to a log of level info.
-DBT_NODE_FINISHED = "NodeFinished"
 COUNTED = ("table", "incremental", "seed", "snapshot")
 
 
@@ -45,37 +43,25 @@ def _end_with_caller() -> None:
 
 def _run_dbt(arguments: list[str], is_described: bool) -> int:
     """Run dbt as its command does, and print a line more at the end of each node."""
-    from dbt.cli.exceptions import DbtUsageException
     from dbt.cli.main import dbtRunner
-    from dbt_common.events.functions import msg_to_dict
 
     seen: dict[str, dict[str, str]] = {}
 
+    def describe(unique_id: str) -> Mapping[str, Any]:
+        try:
+            return _describe(unique_id, seen)
+        except Exception as error:  # whatever an adapter raises: the node itself is done
+            return {"not_described": str(error)}
+
     def heard(event: Any) -> None:
-        if event.info.name != DBT_NODE_FINISHED:
-            return
-        said = msg_to_dict(event)["data"]
-        node, result = said["node_info"], said["run_result"]
-        line = {"node_info": node, "run_result": result}
-        if is_described and result.get("status") == "success":
-            try:
-                line |= _describe(node["unique_id"], seen)
-            except Exception as error:  # whatever an adapter raises: the node itself is done
-                line["not_described"] = str(error)
-        _print({"info": {"name": NODE_FINISHED}, "data": line})
+        print_node_finished(event, describe if is_described else None)
 
     done = dbtRunner(callbacks=[heard]).invoke(arguments)
-    if done.success:
-        return 0
-    if isinstance(done.exception, DbtUsageException):
-        _print({"info": {"name": "Usage", "level": "error", "msg": str(done.exception)}})
-    return 2 if done.exception else 1
-
-
-def _print(line: dict[str, Any]) -> None:
-    # One write, so that lines of several threads do not mix.
-    sys.stdout.write(json.dumps(line, default=str) + "\n")
-    sys.stdout.flush()
+    if done.exception:
+        # dbt's command prints it, and its runner leaves that to who calls it.
+        print(done.exception, flush=True)
+        return 2
+    return 0 if done.success else 1
 
 
 def _describe(unique_id: str, seen: dict[str, dict[str, str]]) -> dict[str, Any]:
@@ -84,7 +70,7 @@ def _describe(unique_id: str, seen: dict[str, dict[str, str]]) -> dict[str, Any]
     Those of its parents come along, because who reads lineage out of SQL needs them.
 
     Args:
-        unique_id: of a model, seed or snapshot.
+        unique_id: of a model, seed or snapshot; of others nothing is returned.
         seen: columns by unique_id that were asked for already; those asked for now are added.
 
     """
@@ -105,13 +91,12 @@ def _describe(unique_id: str, seen: dict[str, dict[str, str]]) -> dict[str, Any]
 
     with adapter.connection_named(f"martfeast_{unique_id}"):
         described: dict[str, Any] = {"columns": columns(unique_id)}
-        parents = [
-            one
+        described["parents"] = {
+            one: columns(one)
             for one in node.depends_on_nodes
             if one in manifest.sources or manifest.nodes[one].config.materialized != "ephemeral"
-        ]
-        described["parents"] = {one: columns(one) for one in parents}
-        if node.config.materialized in COUNTED or unique_id.startswith(("seed", "snapshot")):
+        }
+        if node.config.materialized in COUNTED:
             count = f"select count(*) from {_relation(adapter, node).render()}"
             _, rows = adapter.execute(count, fetch=True)
             described["row_count"] = int(rows[0][0])

@@ -103,8 +103,8 @@ class Running:
             return
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+                process.communicate(timeout=GRACE_SECONDS)  # reads on, or it could not print
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from martfeast.orchestration.child import NODE_FINISHED
 from martfeast.orchestration.command import Running
+from martfeast.running_dbt.node_events import NODE_FINISHED
 
 # How a node may end, in dbt's words. A partial success is a microbatch model with failed batches.
 SUCCEEDED = ("success", "pass", "warn", "no-op")
@@ -63,7 +63,7 @@ def dbt_events(running: Running) -> Iterator[Event]:
     """Yield what dbt says, as it says it, until it has ended.
 
     Args:
-        running: dbt, as started with ``--log-format json``.
+        running: dbt or `martfeast backfill`, as started with ``--log-format json``.
 
     """
     for line in running.lines():

@@ -125,7 +125,7 @@ class Steps:
     def backfill(self, names: Sequence[str], start: datetime, end: datetime) -> Command:
         """Return the command that makes a range of models anew; start, end: UTC, end left out."""
         moments = ("--from", f"{start:%Y-%m-%dT%H:%M:%S}", "--to", f"{end:%Y-%m-%dT%H:%M:%S}")
-        return self._martfeast(["backfill", *names, *moments])
+        return self._martfeast(["backfill", *names, *moments, "--log-format", "json"])
 
     def status(self) -> Command:
         """Return the command that asks the gate, and answers in JSON."""
