@@ -86,16 +86,13 @@ class Steps:
         return found
 
     def roots(self, unique_ids: Iterable[str]) -> list[str]:
-        """Return the names of those models that depend on no other of them.
-
-        A backfill of these makes the others too.
-        """
+        """Return those models that depend on no other of them; a backfill of these makes all."""
         asked, graph = set(unique_ids), self.project.artifacts.graph
-        return [
-            graph.models[one].name
-            for one in sorted(asked)
-            if not asked & (set(graph.upstream(one)) - {one})
-        ]
+        return [one for one in sorted(asked) if not asked & (set(graph.upstream(one)) - {one})]
+
+    def names(self, unique_ids: Iterable[str]) -> list[str]:
+        """Return the names of models."""
+        return [self.project.artifacts.graph.models[one].name for one in unique_ids]
 
     def selector(self, unique_id: str) -> str:
         """Return what selects a node, and no other, for dbt: its path by folders."""

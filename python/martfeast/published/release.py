@@ -208,12 +208,13 @@ class PublishedVersion(_Part):
 class Verdict(_Part):
     """What the last dbt run said of a mart.
 
-    version: the version that is published, if any. held_back: why the mart's present rows were not
-    published; empty when they were. warnings: what does not block: failed tests of severity warn,
-    and stretches of time that later facts made stale.
+    mart: its name. version: the version that is published, if any. held_back: why the mart's
+    present rows were not published; empty when they were. warnings: what does not block: failed
+    tests of severity warn, and stretches of time that later facts made stale.
     """
 
     unique_id: str
+    mart: str = ""
     version: PublishedVersion | None
     held_back: list[str]
     warnings: list[str]
