@@ -133,6 +133,10 @@ test: lint browser spark dagster prefect ## Everything CI runs: lint, and pytest
 run-spark: land spark ## The loop with marts that Spark builds: build, publish, gate, apply, a training set
 	@$(BIN)/python -m nyc_flights.spark_run
 
+.PHONY: run-dagster
+run-dagster: land dagster ## The flights run by Dagster, in process and by its web server
+	@$(BIN)/python -m nyc_flights.dagster_run
+
 .PHONY: parity
 parity: land spark ## Build on Spark too, and compare every table with DuckDB's, row by row
 	@$(MAKE) --no-print-directory $(STAMPS)/built

@@ -10,8 +10,9 @@ import dagster as dg
 
 from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.orchestration.dagster.layout import Layout, lay_out
-from martfeast.orchestration.dagster.run import Event, ProjectRun
+from martfeast.orchestration.dagster.run import run_project
 from martfeast.orchestration.dagster.sources import freshness_checks, observed_sources
+from martfeast.orchestration.dagster.state import Event
 from martfeast.orchestration.dagster.translator import as_name
 from martfeast.orchestration.steps import Steps, read_steps
 
@@ -75,7 +76,7 @@ def _assets(layout: Layout, retries: int) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=retries, delay=RETRY_AFTER_SECONDS),
     )
     def project(context: dg.AssetExecutionContext) -> Iterator[Event]:
-        yield from ProjectRun(context, layout).events()
+        yield from run_project(context, layout)
 
     return project
 

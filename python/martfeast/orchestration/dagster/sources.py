@@ -1,6 +1,7 @@
 """Sources in Dagster: when each was loaded last, and whether that is as fresh as declared."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,13 +58,16 @@ def freshness_checks(
 
     dbt's error_after fails it; where there is only warn_after, it warns.
     """
-    return [
-        check
-        for unique_id, within, severity in _declared(steps)
-        for check in dg.build_last_update_freshness_checks(
-            assets=[specs[unique_id].key], lower_bound_delta=within, severity=severity
-        )
-    ]
+    with warnings.catch_warnings():
+        # Dagster would rather have a policy, which does not look at observations.
+        warnings.simplefilter("ignore", dg.SupersessionWarning)
+        return [
+            check
+            for unique_id, within, severity in _declared(steps)
+            for check in dg.build_last_update_freshness_checks(
+                assets=[specs[unique_id].key], lower_bound_delta=within, severity=severity
+            )
+        ]
 
 
 def _declared(steps: Steps) -> Iterator[tuple[str, timedelta, dg.AssetCheckSeverity]]:
