@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import IO, Any
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["preloaded"])
@@ -111,6 +112,70 @@ def run_forked(
     assert python == sys.executable
     rest = ["dbt", *rest[2:]] if rest[:2] == ["-m", "dbt.cli.main"] else rest
     return Command(*rest, cwd=cwd, environment=env).wait()
+
+
+class ForkedPopen:
+    """What `subprocess.Popen` is to who starts Python with pipes, in a session of its own."""
+
+    def __init__(
+        self, arguments: list[str], *, cwd: Path, env: dict[str, str], **_: object
+    ) -> None:
+        python, *rest = arguments
+        assert python == sys.executable
+        _start_server()
+        with tempfile.TemporaryDirectory() as folder:
+            pipes = [str(Path(folder, name)) for name in ("in", "out")]
+            for pipe in pipes:
+                os.mkfifo(pipe)
+            target = (rest, str(cwd), env, pipes)
+            self._process = SERVER.Process(target=_become_piped, args=target)
+            self._process.start()
+            self.stdin: IO[str] = Path(pipes[0]).open("w")  # noqa: SIM115
+            self.stdout: IO[str] = Path(pipes[1]).open(errors="replace")  # noqa: SIM115
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, and of its group."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return its exit code, if it has ended."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code, once it has ended."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("", timeout or 0)
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """Close its input, and read what it prints until it has ended."""
+        self.stdin.close()
+        said = self.stdout.read()
+        self.wait(timeout)
+        return said, None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+
+def _become_piped(
+    arguments: list[str], cwd: str, environment: dict[str, str], pipes: list[str]
+) -> None:
+    """Run a module in this process, its input and output being pipes."""
+    os.setsid()
+    os.dup2(os.open(pipes[0], os.O_RDONLY), 0)
+    sys.stdin = os.fdopen(0)
+    # The pipe has no name any more by the time it is opened for errors.
+    _become(arguments, cwd, environment, [pipes[1], "/dev/fd/1"])
 
 
 def _run_in(

@@ -22,7 +22,7 @@ import duckdb
 import martfeast.cli
 import pytest
 from click.testing import CliRunner
-from commands import Command, Forks, run_forked
+from commands import Command, ForkedPopen, Forks, run_forked
 from martfeast import feast_objects, read_declaration
 from martfeast.engines.spark import spark_session
 from martfeast.files import locked
@@ -237,7 +237,14 @@ def _dbt_is_imported_once() -> Iterator[None]:
     spawned = SimpleNamespace(
         get_context=lambda _: Forks(), parent_process=multiprocessing.parent_process
     )
+    piped = SimpleNamespace(
+        Popen=ForkedPopen,
+        PIPE=subprocess.PIPE,
+        STDOUT=subprocess.STDOUT,
+        TimeoutExpired=subprocess.TimeoutExpired,
+    )
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("martfeast.orchestration.command.subprocess", piped)
         patch.setattr("martfeast.replay.compiled.subprocess", forked)
         patch.setattr("martfeast.running_dbt.columns.subprocess", forked)
         patch.setattr("martfeast.backfill.dbt_process.multiprocessing", spawned)

@@ -19,6 +19,7 @@ TIME = """          online: true
           start: 2026-03-01
           schedule: "30 6 * * *"
           batch: {size: day, lateness: 2 days}
+          restatement: {expected: Shelves are counted again.}
 """
 SOURCE = """sources:
   - name: shelves
