@@ -46,7 +46,7 @@ class NodeRun:
         does every day. Where nothing was ever built there is nothing to make anew.
         """
         days, context = self.layout.days, self.state.context
-        if days is None or not context.has_partition_key_range:
+        if days is None or not (context.has_partition_key or context.has_partition_key_range):
             return None
         asked = context.partition_key_range
         if asked.start == days.get_last_partition_key() or self.state.release().number == 0:
