@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from martfeast.causes import cause_of
 from martfeast.from_dbt.checksums import replay_checksum
 from martfeast.from_dbt.dbt_project import DbtProject, ProjectLike, as_dbt_project
 from martfeast.from_dbt.graph import Graph, read_graph
@@ -253,6 +254,7 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
             "project-unreadable",
             f"{path} cannot be read: {reason}.",
             "Correct it, then run `dbt build`.",
+            cause=cause_of(error),
         ) from None
     if not isinstance(project, dict):
         raise refusal(

@@ -31,6 +31,11 @@ class Assessment:
         """Everything that keeps the declaration from being applied; empty if it is ready."""
         return self.problems + failures(self.readiness)
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code that says so: 0 if it is ready."""
+        return DeclarationError(self.refusals).cause if self.refusals else 0
+
     def require_ready(self) -> None:
         """Insist that nothing keeps the declaration from being applied.
 

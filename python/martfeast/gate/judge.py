@@ -7,6 +7,7 @@ with a reason and until a date. What Feast cannot do without at all is a problem
 from datetime import date
 from typing import Any
 
+from martfeast.causes import Cause
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.keys import FEAST
 from martfeast.gate.criteria import CRITERIA
@@ -53,8 +54,8 @@ def failures(readiness: list[MartReadiness]) -> list[Problem]:
 
 def as_problem(mart: Mart, criterion: str, finding: Finding) -> Problem:
     """Return a finding as a problem of the mart."""
-    place = finding.place
-    return Problem(mart.name, criterion, finding.message, finding.fix, place.file, place.line)
+    file, line = finding.place.file, finding.place.line
+    return Problem(mart.name, criterion, finding.message, finding.fix, file, line, Cause.EVIDENCE)
 
 
 def _judge_mart(

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from martfeast.causes import Cause
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.abilities import REPLAY_ENGINE
@@ -157,6 +158,7 @@ def _require_files(marts: list[Mart], release: Release) -> None:
                     "version-removed",
                     f"{mart.path} of release {release.number} was removed while it was replayed.",
                     "Nothing is recorded: run `martfeast replay` again.",
+                    cause=Cause.INFRASTRUCTURE,
                 )
                 for mart in gone
             ]
