@@ -43,8 +43,8 @@ DBT_OPTIONS = (
 )
 
 
-class Refusing(click.Group):
-    """A group whose commands print what was refused or is missing, and exit with its cause."""
+class _Refuses:
+    """Prints what was refused or is missing, and exits with its cause."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command."""
@@ -54,7 +54,7 @@ class Refusing(click.Group):
         from martfeast.problems import DeclarationError
 
         try:
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]  # click's, of the class beside this
         except DeclarationError as error:
             click.echo(error, err=True)
             raise SystemExit(error.cause) from None
@@ -72,6 +72,14 @@ class Refusing(click.Group):
                 raise
             said = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
             raise _Ended(f"{said}. Run this again when that is over.", cause) from None
+
+
+class Refusing(_Refuses, click.Group):
+    """A group of commands that do so."""
+
+
+class RefusingCommand(_Refuses, click.Command):
+    """A command that does so."""
 
 
 class _Ended(click.ClickException):
