@@ -208,9 +208,8 @@ def test_a_model_that_failed_is_run_again_alone_with_what_is_below_it(made, libr
     there = library.path / "there.csv"
     sql = library.path / f"models/marts/{ACTIVITY}.sql"
     found = f"(select count(*) from glob('{there}')) > 0"
-    sql.write_text(
-        f"{sql.read_text()}\nwhere case when {found} then true else error('not there') end"
-    )
+    hook = f"select case when {found} then true else error('not there') end"
+    sql.write_text(f'{{{{ config(pre_hook="{hook}") }}}}\n{sql.read_text()}')
     monkeypatch.setattr(build.time, "sleep", lambda _: there.touch())
     ran = run(library, options={"retries": 1})
     assert ran.state.is_completed(), ran.state.message
