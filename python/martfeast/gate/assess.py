@@ -53,7 +53,11 @@ def assess(project: Project, registered: Registered | None = None) -> Assessment
     replays, damaged = read_replays(project.artifacts.published_path)
     log = ProblemLog([*project.problems, *damaged])
     evidence = Evidence(project, replays, registered or Registered())
-    readiness = judge(evidence, log)
+    shared = {}
+    for folder in {one.published_path for one in project.declaration.shared.values()}:
+        shared[folder], damaged = read_replays(folder)
+        log.problems += damaged
+    readiness = judge(evidence, log, shared)
     return Assessment(project, evidence.registered, log.problems, readiness)
 
 
