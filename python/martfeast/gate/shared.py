@@ -124,10 +124,10 @@ def notices(shared: SharedMart, now: datetime | None = None) -> Iterator[str]:
 
 
 def _in_words(verdict: Verdict, latest: str | int | float | None) -> str:
-    version = verdict.sharing.version if verdict.sharing else None
-    if _number(version) == _number(latest):
-        return f"{verdict.mart}, the latest"
-    return f"{verdict.mart}, a prerelease" if _number(version) > _number(latest) else verdict.mart
+    """Return a version's name, and whether it is the one that is meant for use."""
+    version = _number(verdict.sharing.version if verdict.sharing else None)
+    age = "the latest" if version == _number(latest) else "a prerelease"
+    return f"{verdict.mart} ({age})" if version >= _number(latest) else verdict.mart
 
 
 def _number(version: str | int | float | None) -> tuple[float, str]:

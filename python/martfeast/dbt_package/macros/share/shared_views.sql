@@ -1,13 +1,12 @@
 {#
   Make a view in place of each source that is another project's mart (`published_path` under its meta.feast) and that
-  this run reads: of the version that holds there now. All models of a run so read the same version. `dbt test` leaves a
-  view that is there as it is: what it tests are the rows that models were built from.
+  this run reads: of the version that holds there now. All models of a run so read one release. `dbt test` leaves a view
+  that is there as it is: what it tests are the rows that models were built from.
 #}
 {% macro make_shared_views() %}
   {% if execute and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot', 'freshness'] %}
-    {% for source in martfeast.shared_sources_read() %}
-      {% do adapter.dispatch('make_shared_view', 'martfeast')(source) %}
-    {% endfor %}
+    {% set sources = martfeast.shared_sources_read() %}
+    {% if sources %}{% do adapter.dispatch('make_views_of', 'martfeast')(sources) %}{% endif %}
   {% endif %}
 {% endmacro %}
 
@@ -25,7 +24,7 @@
 {% endmacro %}
 
 
-{# Add a node, what it reads, and what the ephemeral models among these read, to a list. #}
+{# Add a node and what it reads to a list; of what is ephemeral, what that reads too. #}
 {% macro collect_read(node_id, read) %}
   {% if node_id not in read %}{% do read.append(node_id) %}{% endif %}
   {% for parent in (graph.nodes.get(node_id) or {}).get('depends_on', {}).get('nodes', []) if parent not in read %}
@@ -38,32 +37,31 @@
 {% endmacro %}
 
 
-{# As the engine has it: source: one of those that `shared_sources_read` gives. #}
-{% macro default__make_shared_view(source) %}
-  {% do exceptions.raise_compiler_error(
-    'Source ' ~ source.source_name ~ '.' ~ source.name ~ " is another project's mart, and models read it on DuckDB only; "
-    ~ 'this target is of type ' ~ target.type ~ '. Nothing was changed. Feature services can have it on any engine: take '
-    ~ 'it out of the models.'
+{% macro default__make_views_of(sources) %}
+  {% do martfeast.refuse_shared(
+    sources[0], "models read other projects' marts on DuckDB only, and this target is of type " ~ target.type,
+    'take it out of the models; feature services can have it on any engine'
   ) %}
 {% endmacro %}
 
-{% macro duckdb__make_shared_view(source) %}
-  {% set relation = api.Relation.create(database=source.database, schema=source.schema, identifier=source.identifier) %}
-  {% if flags.WHICH in ['test', 'freshness'] and load_relation(relation) %}{{ return(none) }}{% endif %}
-  {% set folder = martfeast.shared_folder(source) %}
-  {% set mart = martfeast.shared_mart(source, folder) %}
-  {% set sql %}
-    create schema if not exists {{ relation.without_identifier() }};
+{% macro duckdb__make_views_of(sources) %}
+  {% set folders = {} %}
+  {% for source in sources %}
+    {% set relation = martfeast.shared_relation(source) %}
+    {% if flags.WHICH not in ['test', 'freshness'] or not load_relation(relation) %}
+      {% do folders.setdefault(martfeast.shared_folder(source), []).append(source) %}
+    {% endif %}
+  {% endfor %}
+  {% for folder, sources_there in folders.items() %}
+    {% do martfeast.load_shared_release(sources_there, folder) %}
+    {% for source in sources_there %}{% do martfeast.make_shared_view(source, folder) %}{% endfor %}
+  {% endfor %}
+{% endmacro %}
 
-    create or replace view {{ relation }} as
-    select *
-    from read_parquet(
-        {{ martfeast.glob_literal(folder ~ '/' ~ mart['path'], '/*.parquet' if mart['is_folder'] else '') }},
-        hive_partitioning = false
-    )
-  {% endset %}
-  {% do run_query(sql) %}
-  {% do log('martfeast: source ' ~ source.source_name ~ '.' ~ source.name ~ ' is version ' ~ mart['version'] ~ ' of ' ~ folder, info=true) %}
+
+{# The relation that a shared source is in this project's warehouse. #}
+{% macro shared_relation(source) %}
+  {{ return(api.Relation.create(database=source.database, schema=source.schema, identifier=source.identifier)) }}
 {% endmacro %}
 
 
@@ -76,81 +74,126 @@
 {% endmacro %}
 
 
-{#
-  The version that a shared source is of: version, path and is_folder, once it is seen that the other project publishes it,
-  that it is public, and that the file has the bytes that were published. Anything else stops the run.
-#}
-{% macro shared_mart(source, folder) %}
-  {% set name = source.source_name ~ '.' ~ source.name %}
+{# Note in martfeast_shared what the release that holds in a folder says of its marts, and in martfeast_found their files. #}
+{% macro load_shared_release(sources, folder) %}
   {% set file_count = martfeast.read_newest_release(folder, '/current.json') %}
   {% set sql %}
+    create or replace temp table martfeast_shared as
     with entries as (
-        select unnest(
-            from_json(
-                release -> '$.marts',
-                '[{"mart": "VARCHAR", "version": "VARCHAR", "path": "VARCHAR", "byte_count": "BIGINT", "sha256": "VARCHAR",'
-                ' "held_back": ["VARCHAR"], "sharing": {"access": "VARCHAR", "group": "VARCHAR"}}]'
-            )
-        ) as entry
+        select unnest(from_json(release -> '$.marts', {{ martfeast.literal(tojson([{
+          'mart': 'VARCHAR',
+          'version': 'VARCHAR',
+          'path': 'VARCHAR',
+          'byte_count': 'BIGINT',
+          'sha256': 'VARCHAR',
+          'held_back': ['VARCHAR'],
+          'sharing': {'access': 'VARCHAR', 'group': 'VARCHAR', 'deprecation_date': 'VARCHAR'}
+        }])) }})) as entry
         from martfeast_readable
     )
 
     select
+        entry.mart as mart,
         entry.version as version,
         entry.path as path,
         entry.byte_count as byte_count,
         entry.sha256 as sha256,
         array_to_string(entry.held_back, '; ') as held_back,
         entry.sharing.access as access,
-        entry.sharing."group" as group_name
+        entry.sharing."group" as group_name,
+        left(entry.sharing.deprecation_date, 10) as deprecation_date
     from entries
-    where entry.mart = {{ martfeast.literal(source.identifier) }}
   {% endset %}
-  {% set marts = run_query(sql).rows %}
+  {% do run_query(sql) %}
   {% set sql %}
-    select typed from martfeast_readable
+    select count(*) as found from martfeast_readable
   {% endset %}
-  {% if not run_query(sql).rows %}
-    {% do martfeast.refuse_shared(name, folder ~ '/current.json is missing, damaged or of another martfeast', 'have its owner run dbt build, or correct published_path') %}
-  {% elif not marts %}
-    {% do martfeast.refuse_shared(name, folder ~ ' has no mart ' ~ source.identifier ~ ' any more, or never had', 'name one that is there, or ask its owner') %}
-  {% elif not marts[0]['access'] %}
-    {% do martfeast.refuse_shared(name, folder ~ ' does not say who may use ' ~ source.identifier, 'ask its owner to publish it again with this martfeast: dbt deps, dbt build') %}
-  {% elif marts[0]['access'] != 'public' %}
+  {% if not run_query(sql).rows[0]['found'] %}
     {% do martfeast.refuse_shared(
-      name, source.identifier ~ ' is ' ~ marts[0]['access'] ~ ' in the project that owns it',
-      'ask group ' ~ (marts[0]['group_name'] or '(none)') ~ ' there to make it public'
+      sources[0], folder ~ '/current.json is missing, damaged or of another martfeast',
+      'correct published_path, or have its owner run dbt build'
     ) %}
-  {% elif not marts[0]['version'] %}
-    {% do martfeast.refuse_shared(name, 'no version of ' ~ source.identifier ~ ' is published: ' ~ marts[0]['held_back'], 'ask its owner') %}
   {% endif %}
-  {% set mart = marts[0] %}
+  {% set names = [] %}
+  {% for source in sources %}{% do names.append(martfeast.literal(source.identifier)) %}{% endfor %}
+  {% set paths %}
+    select path from martfeast_shared
+    where mart in ({{ names | join(', ') }})
+  {% endset %}
   {% set nothing %}
     select
-        '' as path,
+        path,
         '' as name,
-        cast(0 as bigint) as byte_count,
+        byte_count,
         cast(null as timestamp) as modified,
-        '' as sha256
+        sha256
+    from martfeast_shared
     where false
   {% endset %}
-  {% do martfeast.look_at_files(folder, 'select ' ~ martfeast.literal(mart['path']) ~ ' as path', nothing) %}
+  {% do martfeast.look_at_files(folder, paths, nothing) %}
+{% endmacro %}
+
+
+{# Make the view of a shared source, unless its mart may not be used or its file is not as it was published. #}
+{% macro make_shared_view(source, folder) %}
   {% set sql %}
     select
-        is_folder,
-        byte_count,
-        sha256
-    from martfeast_found
+        martfeast_shared.*,
+        found.is_folder,
+        coalesce(
+            found.byte_count = martfeast_shared.byte_count
+            and (found.sha256 is not distinct from martfeast_shared.sha256),
+            false
+        ) as is_intact
+    from martfeast_shared
+    left join martfeast_found as found on martfeast_shared.path = found.path
+    where martfeast_shared.mart = {{ martfeast.literal(source.identifier) }}
   {% endset %}
-  {% set found = run_query(sql).rows %}
-  {% if not found or found[0]['byte_count'] != mart['byte_count'] or found[0]['sha256'] != mart['sha256'] %}
-    {% do martfeast.refuse_shared(name, folder ~ '/' ~ mart['path'] ~ ' is gone, or has other bytes than were published', 'ask its owner to run dbt build') %}
+  {% set marts = run_query(sql).rows %}
+  {% set mart = marts[0] if marts else none %}
+  {% if not mart %}
+    {% do martfeast.refuse_shared(source, folder ~ ' has no mart ' ~ source.identifier, 'martfeast status, which names those that are there') %}
+  {% elif not mart['access'] %}
+    {% do martfeast.refuse_shared(
+      source, folder ~ ' does not say who may use it, because an earlier martfeast wrote it',
+      'have it published again: dbt deps, dbt build'
+    ) %}
+  {% elif mart['access'] != 'public' %}
+    {% do martfeast.refuse_shared(
+      source, 'it is ' ~ mart['access'] ~ ' in the project that owns it',
+      'ask group ' ~ (mart['group_name'] or '(none)') ~ ' there to set access: public'
+    ) %}
+  {% elif not mart['version'] %}
+    {% do martfeast.refuse_shared(source, 'no version of it is published: ' ~ mart['held_back'], 'ask its owner') %}
+  {% elif not mart['is_intact'] %}
+    {% do martfeast.refuse_shared(
+      source, folder ~ '/' ~ mart['path'] ~ ' is gone, or has other bytes than were published',
+      'have its owner run dbt build'
+    ) %}
   {% endif %}
-  {{ return({'version': mart['version'], 'path': mart['path'], 'is_folder': found[0]['is_folder']}) }}
+  {% set relation = martfeast.shared_relation(source) %}
+  {% set sql %}
+    create schema if not exists {{ relation.without_identifier() }};
+
+    create or replace view {{ relation }} as
+    select *
+    from read_parquet(
+        {{ martfeast.glob_literal(folder ~ '/' ~ mart['path'], '/*.parquet' if mart['is_folder'] else '') }},
+        hive_partitioning = false
+    )
+  {% endset %}
+  {% do run_query(sql) %}
+  {% do log(
+    'martfeast: source ' ~ source.source_name ~ '.' ~ source.name ~ ' is version ' ~ mart['version']
+    ~ ('; its owner holds back newer rows: ' ~ mart['held_back'] if mart['held_back'] else '')
+    ~ ('; its deprecation date is ' ~ mart['deprecation_date'] if mart['deprecation_date'] else ''), info=true
+  ) %}
 {% endmacro %}
 
 
 {# Stop the run: a shared source cannot be read. #}
-{% macro refuse_shared(name, why, fix) %}
-  {% do exceptions.raise_compiler_error('Source ' ~ name ~ ' cannot be read: ' ~ why ~ '. Nothing was built. Next: ' ~ fix ~ '.') %}
+{% macro refuse_shared(source, why, fix) %}
+  {% do exceptions.raise_compiler_error(
+    'Source ' ~ source.source_name ~ '.' ~ source.name ~ ' cannot be read: ' ~ why ~ '. Nothing was built. Next: ' ~ fix ~ '.'
+  ) %}
 {% endmacro %}
