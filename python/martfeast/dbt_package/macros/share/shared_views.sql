@@ -98,7 +98,8 @@
         entry.path as path,
         entry.byte_count as byte_count,
         entry.sha256 as sha256,
-        array_to_string(entry.held_back, '; ') as held_back,
+        entry.held_back[1]
+        || case when len(entry.held_back) > 1 then ' and ' || (len(entry.held_back) - 1) || ' more' else '' end as held_back,
         entry.sharing.access as access,
         entry.sharing."group" as group_name,
         left(entry.sharing.deprecation_date, 10) as deprecation_date
