@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 import pytest
 from conftest import REPOSITORY, BuildOnce, Json, Library
+from martfeast.orchestration.dagster import build_definitions
 
 TITLES, LABELS, STOCK = "title_availability", "loan_labels", "branch_stock"
 SOURCES, YAML = "models/library.yml", "models/readers.yml"
@@ -199,6 +200,22 @@ def test_status_says_whose_a_mart_is(teams):
         "notices": [],
     }
     assert "shared library.title_availability is" in teams.status(TITLES)
+
+
+def test_orchestration_shows_what_others_share_as_sources(teams):
+    keys = {
+        spec.key.to_user_string(): {one.asset_key.to_user_string() for one in spec.deps}
+        for spec in build_definitions(teams.readers.path).resolve_all_asset_specs()
+    }
+    source = "library/title_availability"
+    assert keys["feature_views/title_availability"] == {source}
+    assert keys["branch_stock"] == {source}
+    assert "released/title_availability" not in keys
+    assert keys["datasets/reading_advice"] == {
+        "feature_views/title_availability",
+        "feature_views/branch_stock",
+        "library/loan_labels",
+    }
 
 
 # What is refused
@@ -448,8 +465,8 @@ def test_newer_versions_and_the_end_of_the_old_one_are_told(teams):
     said = teams.status()
     assert (
         "warning: title_availability: library means to remove it: its deprecation date is"
-        " 2999-01-31; there is title_availability_v2 (the latest) and title_availability_v3 (a prerelease)"
-        in said
+        " 2999-01-31; there is title_availability_v2 (the latest) and title_availability_v3"
+        " (a prerelease)" in said
     )
     assert "deprecation date 2999-01-31" in said.partition("shared by other projects")[2]
     (line,) = readers.said("build", "--select", STOCK)[:1]
@@ -559,8 +576,8 @@ def test_models_read_the_version_that_holds_when_they_are_built(teams):
 STOPPED = {
     "protected": (
         access("protected"),
-        "it is protected in the project that owns it. Nothing was built. Next: ask group lending there"
-        " to set access: public.",
+        "it is protected in the project that owns it. Nothing was built. Next: ask group lending"
+        " there to set access: public.",
     ),
     "no terms": (no_terms, "does not say who may use it, because an earlier martfeast wrote it"),
     "gone": (without_titles, "has no mart title_availability. Nothing was built."),
