@@ -419,6 +419,21 @@ def test_marts_that_only_models_read_are_held_to_the_same(teams):
     assert "does not say what 'title_availability' declares" in teams.refused()
 
 
+def test_what_the_owner_waived_is_waived_and_what_is_not_public_is_so_for_every_setting(teams):
+    def waive(mart: Json) -> None:
+        waiver = {"criterion": "described", "reason": "Being renamed.", "until": "2999-01-31"}
+        mart["declared"]["node"]["columns"]["copies_free"]["description"] = ""
+        mart["declared"]["node"]["config"]["meta"]["feast"]["waivers"] = [waiver]
+
+    teams.edit_titles(waive)
+    assert "Waived: Being renamed. (until 2999-01-31)" in teams.status()
+    assert "ready: " in teams.status()
+    access("protected")(teams)
+    teams.readers.lower("access_public")
+    assert teams.readers.dbt("parse").returncode == 0
+    assert "'title_availability' is protected" in teams.refused()
+
+
 def test_features_do_not_rest_on_a_label_that_another_team_shares(teams):
     teams.readers.replace_in("models/branch_stock.sql", TITLES, LABELS)
     assert teams.readers.dbt("parse").returncode == 0
