@@ -105,7 +105,12 @@ def status(
         found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
         click.echo(json.dumps(found, indent=2, default=str))
     else:
-        report = project_report(assessment) if mart is None else mart_report(readiness[0])
+        shared = assessment.project.declaration.shared
+        report = (
+            project_report(assessment)
+            if mart is None
+            else mart_report(readiness[0], shared.get(mart))
+        )
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(assessment.exit_code)
 

@@ -258,7 +258,7 @@ class _Backfill:
         names = {*self.plan.tested}
         graph = self.project.artifacts.graph
         changes, held_back = [], {}
-        for mart in self.project.declaration.marts.values():
+        for mart in self.project.declaration.own_marts.values():
             if graph.models[mart.unique_id].name not in names:
                 continue
             old, verdict = before.verdict(mart.unique_id).version, after.verdict(mart.unique_id)

@@ -215,7 +215,7 @@ def _later_run(mart: Mart, scratch: Scratch, release: Release) -> str:
 
 def _find_marts(project: Project, wanted: list[str]) -> list[Mart]:
     """Return the wanted marts, by default all."""
-    marts = project.declaration.marts
+    marts = project.declaration.own_marts
     for name in wanted:
         if name not in marts:
             advice = did_you_mean(name, marts, f"Marts are: {', '.join(marts) or 'none'}.")
