@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import prefect.settings
@@ -140,7 +141,7 @@ def test_a_whole_run_goes_from_seeds_to_a_dataset(made):
         "dataset overdue_prediction",
     }
     assert nodes | stages <= set(made.states)
-    assert len(made.commands("dbt ")) == 1, "one dbt for all nodes"
+    assert len(made.commands("dbt --")) == 1, "one dbt for all nodes"
     assert any(
         f"created sql incremental model main.{TITLES}" in one
         for one in made.said(f"model {TITLES}")
@@ -161,7 +162,7 @@ def test_what_is_made_of_seeds_is_not_made_again_while_it_is_as_it_was(made, lib
     library.execute("drop table main.loan_labels")
     ran = run(library)
     assert ran.state.is_completed(), ran.state.message
-    [command] = ran.commands("dbt ")
+    [command] = ran.commands("dbt --")
     assert f"fqn:library.marts.{LABELS}" in command and f".{TITLES} " not in command
     cached = ran.named("Cached")
     assert {f"model {TITLES}", "seed shelf_checks", TEST} <= cached
@@ -187,7 +188,7 @@ def test_a_failed_test_blocks_what_is_downstream_and_a_retry_runs_that_alone(mad
     assert ran.named("Skipped") == {"model below", "feast apply"}
     assert ran.states["gate"] == "Refused"
     assert ran.states[f"model {TITLES}"] == "Completed"
-    assert len(ran.commands("dbt ")) == 1, "a test that failed is not tried again"
+    assert len(ran.commands("dbt --")) == 1, "a test that failed is not tried again"
     now = library.versions()
     assert now[ACTIVITY] == before[ACTIVITY] and now[TITLES] != before[TITLES]
     # Retried in Prefect, as its page does: the same flow run, once the data is mended.
@@ -198,7 +199,7 @@ def test_a_failed_test_blocks_what_is_downstream_and_a_retry_runs_that_alone(mad
         state = run_flow(flow_for(library.path), flow_run=again, return_type="state")
     retried = Ran(state)
     assert state.is_completed(), state.message
-    command = retried.commands("dbt ")[-1]
+    command = retried.commands("dbt --")[-1]
     assert f".{ACTIVITY} " in command and "fqn:library.marts.below" in command
     assert "mart_readiness" not in command, "it has succeeded in this flow run"
     assert retried.states["model below"] == "Completed"
@@ -210,13 +211,13 @@ def test_a_model_that_failed_is_run_again_alone_with_what_is_below_it(made, libr
     found = f"(select count(*) from glob('{there}')) > 0"
     hook = f"select case when {found} then true else error('not there') end"
     sql.write_text(f'{{{{ config(pre_hook="{hook}") }}}}\n{sql.read_text()}')
-    monkeypatch.setattr(build.time, "sleep", lambda _: there.touch())
+    monkeypatch.setattr(build, "time", SimpleNamespace(sleep=lambda _: there.touch()))
     ran = run(library, options={"retries": 1})
     assert ran.state.is_completed(), ran.state.message
     assert ran.states[f"model {ACTIVITY}"] == "Completed"
     [model] = [one for one in ran.runs if one["name"] == f"model {ACTIVITY}"]
     assert model["run_count"] == 2, "one task, run twice"
-    first, second = ran.commands("dbt ")
+    first, second = ran.commands("dbt --")
     assert f".{ACTIVITY} " in second and TEST.removeprefix("test ") in second
     assert "mart_readiness" in first and "mart_readiness" not in second
 
@@ -228,7 +229,7 @@ def test_a_backfill_of_three_days_is_one_run_of_one_command(made, library):
     ran = run(library, marts=[TITLES], **moments)
     [command] = ran.commands("martfeast backfill")
     assert f"backfill {TITLES} --from 2026-03-05T00:00:00 --to 2026-03-08T00:00:00" in command
-    assert not ran.commands("dbt "), "nothing else is built"
+    assert not ran.commands("dbt --"), "nothing else is built"
     name = f"backfill {TITLES} 2026-03-05 00:00 to 2026-03-08 00:00"
     assert ran.states[name] == "Completed"
     assert any(f"[model.library.{TITLES}] success" in one for one in ran.said(name))
