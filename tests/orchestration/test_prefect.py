@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import prefect.settings
@@ -196,7 +197,7 @@ def test_a_failed_test_blocks_what_is_downstream_and_a_retry_runs_that_alone(mad
     with get_client(sync_client=True) as client, library.inside(library.path):
         client.set_flow_run_state(ran.id, Scheduled(), force=True)
         again = client.read_flow_run(ran.id)
-        state = run_flow(flow_for(library.path), flow_run=again, return_type="state")
+        state: Any = run_flow(flow_for(library.path), flow_run=again, return_type="state")
     retried = Ran(state)
     assert state.is_completed(), state.message
     command = retried.commands("dbt --")[-1]
@@ -307,10 +308,10 @@ def test_what_is_served_has_the_marts_schedule_and_can_be_cancelled(made, librar
             assert deployment["parameters"]["marts"] == [TITLES]
             # Without these it makes what the deployment's schedule does: another mart.
             asked = {"parameters": {"marts": [LABELS]}, "state": {"type": "SCHEDULED"}}
-            path = f"/deployments/{deployment['id']}/create_flow_run"
+            path: Any = f"/deployments/{deployment['id']}/create_flow_run"
             flow_run = client.request("POST", path, json=asked).json()["id"]
             asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
-            task_runs = "/task_runs/filter"
+            task_runs: Any = "/task_runs/filter"
             _wait(
                 lambda: (
                     f"model {LABELS}"
