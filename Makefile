@@ -137,6 +137,10 @@ run-spark: land spark ## The loop with marts that Spark builds: build, publish, 
 run-dagster: land dagster ## The flights run by Dagster, in process and by its web server
 	@$(BIN)/python -m nyc_flights.dagster_run
 
+.PHONY: run-prefect
+run-prefect: land prefect ## The flights run by Prefect, in process and served, with its API up
+	@$(BIN)/python -m nyc_flights.prefect_run
+
 .PHONY: parity
 parity: land spark ## Build on Spark too, and compare every table with DuckDB's, row by row
 	@$(MAKE) --no-print-directory $(STAMPS)/built

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 @click.group(cls=Refusing)
 @version_option
 def main() -> None:
-    """Feature views from tested dbt marts."""
+    """Feature views from tested dbt marts.
+
+    Exits with 0 if what was asked is done, with 1 if the evidence says no, with 2 if what was
+    asked, declared or set up cannot be used, and with 3 if a file, a lock, an engine or a
+    connection failed: then the same command may succeed later.
+    """
 
 
 @main.command("init", short_help="Set up martfeast in a dbt project, and find its marts.")
@@ -75,11 +80,12 @@ def status(
 ) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
-    Exits with 0 if it would pass, and with 1 if not.
+    Exits with 0 if it would pass, with 1 if marts are not ready, and with 2 if what is declared
+    cannot be used.
     """
     from martfeast.declaration.declared import FeatureMart
     from martfeast.gate.report import as_json, mart_report, project_report, wrapped
-    from martfeast.problems import did_you_mean
+    from martfeast.problems import did_you_mean, refusal
     from martfeast.to_feast.materialized import behind
 
     assessment = _assess(project, feature_repo)
@@ -89,7 +95,7 @@ def status(
         if not readiness:
             names = [one.mart.name for one in assessment.readiness]
             advice = did_you_mean(mart, names, f"Marts are: {', '.join(names) or 'none'}.")
-            raise click.ClickException(f"There is no mart '{mart}'. {advice}")
+            raise refusal(mart, "mart-unknown", f"There is no mart '{mart}'.", advice)
     late = behind(
         _repo_path(project, feature_repo).resolve(),
         [one.mart for one in readiness if isinstance(one.mart, FeatureMart)],
@@ -99,9 +105,14 @@ def status(
         found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
         click.echo(json.dumps(found, indent=2, default=str))
     else:
-        report = project_report(assessment) if mart is None else mart_report(readiness[0])
+        shared = assessment.project.declaration.shared
+        report = (
+            project_report(assessment)
+            if mart is None
+            else mart_report(readiness[0], shared.get(mart))
+        )
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))
-    raise SystemExit(1 if assessment.refusals else 0)
+    raise SystemExit(assessment.exit_code)
 
 
 main.add_command(backfill_command)
@@ -113,11 +124,11 @@ def publish_command(project: "DbtProject") -> None:
     """Judge the marts of a target by what is recorded of them, and publish those that may be.
 
     For targets on which dbt cannot publish by itself, such as Spark. What was published before
-    stays until the new release holds.
+    stays until the new release holds. Exits with 1 if a mart is held back.
     """
     from martfeast.publishing.publish import publish
 
-    publish(project, say=click.echo)
+    raise SystemExit(0 if publish(project, say=click.echo) else 1)
 
 
 @main.command("prune", short_help="Remove published versions that nothing needs.")
@@ -139,14 +150,14 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
     """
     from martfeast.files import ASIDE, COPIED, leftovers
     from martfeast.from_dbt.artifacts import find_datasets_path, read_settings
+    from martfeast.problems import refusal
     from martfeast.published.prune import DEFAULT_KEPT_RELEASES, PruneError, prune
 
     published_path, settings = read_settings(project)
     kept = settings.get("keep_releases", DEFAULT_KEPT_RELEASES)
     if isinstance(kept, bool) or not isinstance(kept, int) or kept < 1:
-        raise click.ClickException(
-            f"vars.martfeast.keep_releases is {kept!r}. Set it to 1 or more in dbt_project.yml."
-        )
+        fix = "Set it to 1 or more in dbt_project.yml."
+        raise refusal("vars.martfeast.keep_releases", "wrong-value", f"It is {kept!r}.", fix)
     repos = [_feature_repo(repo) for repo in feature_repos or (_repo_path(project, None),)]
     datasets_path = find_datasets_path(project.folder.resolve(), published_path, settings)
     others = [*leftovers(project.folder, ASIDE), *leftovers(datasets_path, f"{ASIDE}|{COPIED}", 2)]
@@ -158,7 +169,8 @@ def prune_command(project: "DbtProject", feature_repos: tuple[Path, ...], dry_ru
         try:
             pruned = prune(published_path, kept, texts, dry_run, dict.fromkeys(others))
         except PruneError as error:
-            raise click.ClickException(str(error)) from None
+            message, _, fix = str(error).rpartition(". ")
+            raise refusal("published marts", "release-unreadable", f"{message}.", fix) from None
     for path in pruned.removed:
         click.echo(path)
     click.echo(
@@ -338,20 +350,15 @@ def drift_command(
     2 if it cannot be measured.
     """
     from martfeast.datasets.drift_report import SERVED, compare_datasets
-    from martfeast.problems import DeclarationError
 
     repo = _repo_path(project, feature_repo)
-    try:
-        report = compare_datasets(
-            project,
-            _feature_repo(repo) if after == SERVED else None,
-            before,
-            after,
-            dict(parse_threshold(text) for text in thresholds),
-        )
-    except DeclarationError as error:
-        click.echo(error, err=True)
-        raise SystemExit(2) from None
+    report = compare_datasets(
+        project,
+        _feature_repo(repo) if after == SERVED else None,
+        before,
+        after,
+        dict(parse_threshold(text) for text in thresholds),
+    )
     click.echo(json.dumps(report.as_json(), indent=2) if is_json else report.report())
     raise SystemExit(1 if report.drifted else 0)
 
@@ -379,11 +386,14 @@ def _feature_repo_if_there(project: "DbtProject", named: Path | None) -> "Featur
 
 
 def _feature_repo(path: Path) -> "FeatureRepo":
+    from martfeast.problems import refusal
+    from martfeast.to_feast.repository import FeatureRepo
+
     path = path.resolve()
     if not (path / "feature_store.yaml").exists():
-        raise click.ClickException(
-            f"{path} has no feature_store.yaml. Name the feature repo with --feature-repo."
+        fix = "Name the feature repo with --feature-repo."
+        raise refusal(
+            "feature store", "feature-store-missing", f"{path} has no feature_store.yaml.", fix
         )
-    from martfeast.to_feast.repository import FeatureRepo
 
     return FeatureRepo(path, path / "feature_store.yaml")

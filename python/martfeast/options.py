@@ -43,26 +43,51 @@ DBT_OPTIONS = (
 )
 
 
-class Refusing(click.Group):
-    """A group whose commands print what was refused or is missing, and exit with 1."""
+class _Refuses:
+    """Prints what was refused or is missing, and exits with its cause."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command."""
+        from martfeast.causes import Cause, cause_of
         from martfeast.extras import MissingExtraError
         from martfeast.files import unusable
         from martfeast.problems import DeclarationError
 
         try:
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]  # click's, of the class beside this
         except DeclarationError as error:
             click.echo(error, err=True)
-            raise SystemExit(1) from None
-        except OSError as error:
-            if error.filename is None:  # not of a file: a pipe that nobody reads any more
-                raise
-            raise click.ClickException(unusable(error)) from None
+            raise SystemExit(error.cause) from None
         except MissingExtraError as error:
-            raise click.ClickException(str(error)) from None
+            raise _Ended(str(error), Cause.USAGE) from None
+        except click.Abort:
+            raise _Ended("The answer was no.", Cause.USAGE) from None
+        except BrokenPipeError:  # nobody reads any more what is printed; click ends quietly
+            raise
+        except Exception as error:
+            cause = cause_of(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                raise _Ended(unusable(error), cause) from None
+            if isinstance(error, click.ClickException) or cause is not Cause.INFRASTRUCTURE:
+                raise
+            said = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+            raise _Ended(f"{said}. Run this again when that is over.", cause) from None
+
+
+class Refusing(_Refuses, click.Group):
+    """A group of commands that do so."""
+
+
+class RefusingCommand(_Refuses, click.Command):
+    """A command that does so."""
+
+
+class _Ended(click.ClickException):
+    """A command ended for a cause; click prints the sentence, and exits with the code."""
+
+    def __init__(self, message: str, cause: int) -> None:
+        super().__init__(message)
+        self.exit_code = cause  # type: ignore[misc]  # click declares it for the class
 
 
 def dbt_options(command: Callable[..., None]) -> Callable[..., None]:

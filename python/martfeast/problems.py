@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from martfeast.causes import Cause
 from martfeast.places import Place
 
 
@@ -14,6 +15,7 @@ class Problem:
     subject: the mart or exposure, and the column or key, joined by dots.
     rule: a stable name in kebab-case. message: what is wrong. fix: what to do next.
     file, line: where it is written, relative to the dbt project, as far as that is known.
+    cause: who is to act.
     """
 
     subject: str
@@ -22,6 +24,7 @@ class Problem:
     fix: str
     file: str | None = None
     line: int | None = None
+    cause: Cause = Cause.USAGE
 
     def __str__(self) -> str:
         place = self.file or ""
@@ -40,16 +43,27 @@ class DeclarationError(Exception):
         report = [f"martfeast: {count}; nothing was changed."]
         super().__init__("\n".join(report + [str(problem) for problem in self.problems]))
 
+    @property
+    def cause(self) -> Cause:
+        """The cause of all: what is to be mended before anything else, and a retry only if all."""
+        causes = [problem.cause for problem in self.problems]
+        return Cause.USAGE if Cause.USAGE in causes else min(causes)
+
     def __reduce__(self) -> tuple[type["DeclarationError"], tuple[list[Problem]]]:
         """Say how another process, to which it is raised, makes it again."""
         return DeclarationError, (self.problems,)
 
 
 def refusal(
-    subject: str, rule: str, message: str, fix: str, file: str | None = None
+    subject: str,
+    rule: str,
+    message: str,
+    fix: str,
+    file: str | None = None,
+    cause: Cause = Cause.USAGE,
 ) -> DeclarationError:
     """Return the error for one problem, to be raised."""
-    return DeclarationError([Problem(subject, rule, message, fix, file)])
+    return DeclarationError([Problem(subject, rule, message, fix, file, cause=cause)])
 
 
 class ProblemLog:

@@ -17,6 +17,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig, RepoConfig, load_repo_config
 from pydantic import Field
 
+from martfeast.causes import Cause
 from martfeast.files import locked, replaced, unusable
 from martfeast.records import Record, RecordError
 
@@ -25,8 +26,10 @@ from martfeast.records import Record, RecordError
 CHANGING = ("apply", "teardown", "materialize", "materialize-incremental")
 
 
-class RegistryConflictError(Exception):
+class RegistryConflictError(click.ClickException):
     """Another process has written the registry since this one read it; nothing was written."""
+
+    exit_code = Cause.INFRASTRUCTURE
 
 
 class RegistryPlaceError(click.ClickException):
@@ -35,9 +38,13 @@ class RegistryPlaceError(click.ClickException):
     Feast's command prints it as a sentence, because it is one of click's exceptions.
     """
 
+    exit_code = Cause.USAGE
+
 
 class RegistryWriteError(click.ClickException):
     """The registry cannot be written, and is as it was. Feast's command prints it as a sentence."""
+
+    exit_code = Cause.INFRASTRUCTURE
 
 
 class FeatureRepos(Record):

@@ -1,7 +1,6 @@
 """The flights run by Dagster, in process and served: ``python -m nyc_flights.dagster_run``."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import dagster as dg
 from dagster_graphql import DagsterGraphQLClient
+
+from nyc_flights.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 HOME = PROJECT / "data/dagster"
@@ -68,7 +69,7 @@ def run_in_process() -> None:
 @contextmanager
 def served() -> Iterator[int]:
     """Serve the flights' code location on 127.0.0.1; the port."""
-    port = _free_port()
+    port = free_port(PORT)
     command = ["dagster-webserver", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
     program = str(Path(sys.executable).with_name(command[0]))
     with subprocess.Popen([program, *command[1:]], cwd=PROJECT) as server:
@@ -95,15 +96,6 @@ def run_by_api(port: int) -> None:
     if status != dg.DagsterRunStatus.SUCCESS:
         raise SystemExit(f"Run {run_id} ended as {status.value}.")
     print(f"By the web server: {A_DAY} made anew in {time.monotonic() - began:.0f} s.")
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", PORT))
-        except OSError:
-            one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:

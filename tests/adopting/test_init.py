@@ -127,7 +127,7 @@ def test_it_writes_what_a_project_lacks_once(bare):
 def test_it_shows_a_diff_that_patch_would_apply_and_writes_only_if_asked_to(bare, tmp_path):
     before = texts(bare)
     asked = init(bare, answer="n\n")
-    assert asked.exit_code == 1
+    assert asked.exit_code == 2
     assert f"Write {len(FILES)} files? [y/N]" in asked.output
     shown = init(bare, "--dry-run")
     assert shown.exit_code == 0
@@ -351,7 +351,7 @@ def test_a_file_that_cannot_be_added_to_is_named_and_nothing_is_written(bare, na
     path.mkdir() if content is None else path.write_bytes(content)
     before = contents(bare)
     done = init(bare, "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     output = " ".join(done.output.split())
     assert said in output
     assert str(path) in output
@@ -363,11 +363,11 @@ def test_a_folder_without_a_project_is_refused_and_projects_below_it_are_named(b
     (bare.parent / "dbt_packages/other").mkdir(parents=True)
     (bare.parent / "dbt_packages/other/dbt_project.yml").write_text("name: other")
     done = init(bare.parent, "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "dbt_project.yml does not exist." in done.output
     assert "There is one in bare: name it with --project-dir." in done.output
     assert "Name a dbt project's folder" in init(bare / "nowhere").output
-    assert init(bare / "dbt_project.yml").exit_code == 1
+    assert init(bare / "dbt_project.yml").exit_code == 2
 
 
 @contextlib.contextmanager
@@ -396,7 +396,7 @@ def test_if_one_file_cannot_be_written_none_is(bare):
     before = contents(bare)
     with full_disk():
         done = init(bare, "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "cannot be written: File too large." in " ".join(done.output.split())
     assert contents(bare) == before
     assert not (bare / "feature_repo").exists()
@@ -431,7 +431,7 @@ def test_a_folder_that_is_read_only_is_refused(open_project):
     before = contents(open_project)
     with another_user(open_project):
         done = init(open_project, "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "cannot be written: Permission denied." in " ".join(done.output.split())
     assert contents(open_project) == before
 
@@ -444,7 +444,7 @@ def test_what_was_renamed_is_taken_back_if_a_later_rename_fails(open_project):
     before = texts(open_project)
     with another_user(open_project):
         done = init(open_project, "--yes")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     output = " ".join(done.output.split())
     assert f"{open_project}/packages.yml" in output
     assert "cannot be written: Operation not permitted." in output

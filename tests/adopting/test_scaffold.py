@@ -17,7 +17,7 @@ LOANS = "models/marts/member_loans"
 
 def scaffold(library, *arguments: str, succeeds: bool = True) -> str:
     result = library.martfeast("scaffold", *arguments, cwd=library.path)
-    assert result.returncode == (0 if succeeds else 1), result.stderr
+    assert result.returncode == (0 if succeeds else 2), result.stderr
     return result.stdout if succeeds else " ".join(result.stderr.split())
 
 

@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import pytest
 from conftest import Library
 
@@ -371,7 +372,7 @@ def test_a_range_that_cannot_be_is_refused(ranged_once, name, start, end, rule):
     library = ranged_once
     before = library.published_bytes()
     result = library.martfeast("backfill", name, "--from", start, "--to", end, cwd=library.path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert f"[{rule}]" in result.stderr
     assert "nothing was changed" in result.stderr
     assert library.published_bytes() == before
@@ -404,6 +405,21 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(replaced):
     assert number_of(library) == release + 1
 
 
+def test_if_the_process_of_dbt_is_killed_the_command_is_worth_a_retry(ranged_once, tmp_path):
+    library = ranged_once.copy_to(tmp_path / "project")
+    arguments = ("backfill", TITLES, "--from", "2026-03-02", "--to", "2026-03-12")
+    running = library.start("martfeast", *arguments)
+    of_dbt: list[psutil.Process] = []
+    while not of_dbt:
+        assert running.is_running(), running.said
+        children = psutil.Process(running.process).children()
+        of_dbt = [one for one in children if "resource_tracker" not in " ".join(one.cmdline())]
+    of_dbt[0].kill()
+    ended = running.wait()
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "[dbt-ended]" in ended.stderr
+
+
 def test_a_new_feature_leaves_the_others_as_they_were(replaced):
     library = replaced
     library.replace_in(SQL, "on_schema_change='fail'", "on_schema_change='append_new_columns'")
@@ -427,7 +443,7 @@ def test_what_was_never_built_is_refused(ranged_once, tmp_path):
     result = library.martfeast(
         "backfill", TITLES, "--from", "2026-03-01", "--to", "2026-03-02", cwd=library.path
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "[evidence-missing]" in result.stderr
     assert "Run `dbt build` once" in result.stderr
 

@@ -35,7 +35,7 @@ def refusal(library, *arguments: str) -> str:
     before = sorted(library.path.glob("out/datasets/**/*"))
     registry = library.registry.read_bytes()
     result = library.martfeast("dataset", *arguments, cwd=library.path)
-    assert result.returncode == 1, result.stdout
+    assert result.returncode == 2, result.stdout
     assert "Traceback" not in result.stderr
     assert sorted(library.path.glob("out/datasets/**/*")) == before
     assert library.registry.read_bytes() == registry
@@ -395,7 +395,7 @@ def test_a_number_is_never_used_twice(applied):
 def test_where_nothing_can_be_written_is_named(applied):
     (applied.path / "out/datasets").write_text("a file where the folder should be")
     result = applied.martfeast("dataset", SERVICE, cwd=applied.path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "A dataset cannot be written there: " in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -99,7 +99,7 @@ def test_each_target_may_have_a_folder_and_one_of_them_feeds_feast(library):
     before = library.published_bytes()
     # Nothing says which of them is meant.
     refused = library.martfeast("status", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[target-unknown]" in refused.stderr
     assert "has paths for targets dev, ci" in " ".join(refused.stderr.split())
     assert "vars.martfeast.target" in " ".join(refused.stderr.split())
@@ -125,7 +125,7 @@ def test_what_is_published_by_another_target_than_asked_for_is_refused(library):
     with_ci(library)
     assert library.dbt("parse").returncode == 0
     refused = library.martfeast("status", "--target", "ci", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[release-of-another-target]" in refused.stdout
     said = " ".join(refused.stdout.split())
     assert "holds what target dev published, and target ci is meant" in said
@@ -156,5 +156,5 @@ def test_replays_take_dbts_options(library, tmp_path):
     ).wait()  # fmt: skip
     assert by_environment.returncode == 0, by_environment.stderr
     refused = library.martfeast("replay", *options[:-1], "n", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[vars-unreadable]" in refused.stderr

@@ -351,7 +351,7 @@ def test_a_waiver_holds_until_its_last_day_and_is_shown(library):
 def test_a_waiver_that_cannot_be_right(library, waiver, rule):
     edit_feast(library, TITLES, lambda feast: feast.update(waivers=[waiver]))
     result = status(library)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert rule in said(result)
 
 
@@ -371,7 +371,7 @@ def test_a_setting_that_cannot_be_right(library, setting, message):
     )
     library.dbt("parse")
     result = status(library)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "dbt_project.yml:15" in result.stdout
     assert message in said(result)
 
@@ -415,7 +415,7 @@ def test_status_of_one_mart(built_library):
     # A path is not broken: it is there to be copied.
     assert built_library.published / record["path"] in map(Path, result.stdout.split())
     unknown = status(built_library, "title_availabilty")
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "There is no mart 'title_availabilty'. Did you mean 'title_availability'?" in (
         unknown.stderr
     )

@@ -219,7 +219,7 @@ def test_a_damaged_pointer_is_written_anew(library, damage):
         assert content != pointer.read_text()
         pointer.write_text(content)
         refused = library.martfeast("status", cwd=library.path)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert "[release-unreadable]" in refused.stdout
         said = " ".join(refused.stdout.split())
         assert "Run `dbt build`: it writes the file anew." in said
@@ -301,7 +301,7 @@ def test_what_a_newer_martfeast_wrote_is_left_alone(library):
     assert "Nothing was changed." in refused.stdout
     for command in ("status", "replay", "prune"):
         refused = library.martfeast(command, cwd=library.path)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert "format 7, of a newer martfeast" in " ".join(
             (refused.stdout + refused.stderr).split()
         )
@@ -327,11 +327,11 @@ def test_a_record_of_replays_that_is_not_as_written_is_no_evidence(library, dama
     }[damage]
     path.write_text(damaged)
     refused = library.martfeast("status", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[replays-unreadable]" in refused.stdout
     replayed = library.martfeast("replay", cwd=library.path)
     if damage == "newer":
-        assert replayed.returncode == 1
+        assert replayed.returncode == 2
         assert "of a newer martfeast" in replayed.stderr
         assert path.read_text() == damaged
     else:
@@ -666,11 +666,11 @@ def test_prune_refuses_without_a_readable_release_or_registry(library):
     before = library.published_bytes()
     (library.published / "current.json").write_text("{")
     refused = library.martfeast("prune", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Run `dbt build`: it writes it anew." in refused.stderr
     shutil.rmtree(library.path / "feature_repo")
     refused = library.martfeast("prune", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "has no feature_store.yaml. Name the feature repo" in refused.stderr
     after = library.published_bytes()
     assert set(after) == set(before)

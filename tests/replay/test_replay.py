@@ -341,7 +341,7 @@ def test_a_setting_of_replays_that_cannot_be_right(library, setting, said):
     library.replace_in("dbt_project.yml", "cuts: 8", setting)
     assert library.dbt("parse").returncode == 0
     refused = library.martfeast("replay", cwd=library.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "dbt_project.yml:15" in refused.stderr
     assert said in " ".join(refused.stderr.split())
 

@@ -212,7 +212,7 @@ def test_a_broken_declaration_leaves_the_registry_as_it_was(applied, tmp_path):
     (library.published / library.published_mart("loan_labels")["path"]).unlink()
     assert library.dbt("parse").returncode == 0
     result = library.feast("apply", cwd=tmp_path)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr.startswith("martfeast: 3 problems; nothing was changed.\n")
     for rule in ("ttl-unreadable", "feature-unknown", "published"):
         assert f"[{rule}]" in result.stderr

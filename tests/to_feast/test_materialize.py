@@ -159,7 +159,7 @@ def test_an_interrupted_run_is_followed_by_a_whole_one(copy):
     with sqlite3.connect(database) as connection:
         connection.execute("alter table library_title_availability rename to elsewhere")
     failed = materialize(copy)
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert "[online-store-unusable]" in failed.stderr
     assert "member_activity_daily" in failed.stdout
     with sqlite3.connect(database) as connection:
@@ -234,7 +234,7 @@ def test_a_kill_within_a_write_is_followed_by_a_whole_run(copy, monkeypatch, tmp
 
 def test_what_is_refused_names_the_view_and_the_next_step(copy):
     unknown = materialize(copy, "title_availabilty")
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "Did you mean 'title_availability'?" in unknown.stderr
     import duckdb
 

@@ -65,13 +65,13 @@ def test_a_copy_changes_nothing_of_its_original(applied, tmp_path):
     own = all_bytes(copy.path)
     for command in WRITING:
         refused = copy.feast(*command)
-        assert refused.returncode == 1, command
+        assert refused.returncode == 2, command
         assert "Traceback" not in refused.stdout + refused.stderr
         said = " ".join(refused.stderr.split())
         assert f"belongs to {applied.path}/feature_repo" in said
         assert f"martfeast reroot --feature-repo {copy.path}/feature_repo" in said
     refused = copy.martfeast("status", cwd=copy.path)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[registry-elsewhere]" in refused.stderr
     assert all_bytes(copy.path) == own
     assert served(copy) == SERVED  # reading is no harm: a container may serve what it copied
@@ -92,7 +92,7 @@ def test_a_moved_project_goes_on_after_one_command(applied, tmp_path):
     assert reroot(gone).returncode == 0
     moved = Library(gone.path.rename(tmp_path / "new place [1]"))
     refused = moved.feast("apply")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "belongs to" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert reroot(moved).returncode == 0
@@ -121,7 +121,7 @@ def test_files_that_are_missing_stop_a_reroot(applied, tmp_path):
     version.unlink()
     before = all_bytes(copy.path)
     refused = reroot(copy)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "[file-missing]" in refused.stderr
     assert str(version) in " ".join(refused.stderr.split())
     assert all_bytes(copy.path) == before
@@ -150,7 +150,7 @@ def test_what_lies_outside_is_not_shared_with_a_copy(built_library, tmp_path):
     before = all_bytes(library.path, shared)
     copy = copied(library, tmp_path / "copy")
     for command in WRITING:
-        assert copy.feast(*command).returncode == 1, command
+        assert copy.feast(*command).returncode == 2, command
     refused = reroot(copy)
     assert refused.stderr.count("[shared-with-original]") == 2
     copy.replace_in(yaml, f"path: {shared}/registry.db", "path: data/registry.db")
@@ -162,7 +162,7 @@ def test_what_lies_outside_is_not_shared_with_a_copy(built_library, tmp_path):
 
     # Without the original they are the moved project's own.
     moved = Library(library.path.rename(tmp_path / "moved"))
-    assert moved.feast("apply").returncode == 1
+    assert moved.feast("apply").returncode == 2
     assert reroot(moved).returncode == 0
     assert moved.feast("apply").returncode == 0
     assert served(moved) == SERVED
@@ -184,6 +184,6 @@ def test_projects_that_share_a_registry_leave_each_others_tables(built_library, 
         assert library.feast("apply").returncode == 0
     assert [served(library) for library in libraries] == [SERVED] * 2
     refused = libraries[0].feast("teardown")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "'library_1' of " in refused.stderr
     assert [served(library) for library in libraries] == [SERVED] * 2

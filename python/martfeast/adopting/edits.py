@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from martfeast.causes import Cause, cause_of
 from martfeast.files import replaced
 from martfeast.problems import DeclarationError, refusal
 
@@ -54,7 +55,7 @@ def read_text(project_dir: Path, name: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise _refused(project_dir / name, f"cannot be read: {error}") from None
+        raise _refused(project_dir / name, f"cannot be read: {error}", cause_of(error)) from None
 
 
 def write(edits: Sequence[Edit]) -> None:
@@ -79,7 +80,7 @@ def write(edits: Sequence[Edit]) -> None:
     except OSError as error:
         _undo(edits, made)
         path = Path(error.filename or edit.path)
-        raise _refused(path, f"cannot be written: {error.strerror}") from None
+        raise _refused(path, f"cannot be written: {error.strerror}", cause_of(error)) from None
 
 
 def _missing_folders(edits: Sequence[Edit]) -> Iterator[Path]:
@@ -101,7 +102,6 @@ def _undo(edits: Sequence[Edit], made: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _refused(path: Path, why: str) -> DeclarationError:
-    return refusal(
-        str(path), "file-unusable", f"It {why}.", "Put that right, then run `martfeast init` again."
-    )
+def _refused(path: Path, why: str, cause: Cause = Cause.USAGE) -> DeclarationError:
+    fix = "Put that right, then run `martfeast init` again."
+    return refusal(str(path), "file-unusable", f"It {why}.", fix, cause=cause)

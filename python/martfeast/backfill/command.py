@@ -43,7 +43,7 @@ def backfill_command(
 
     They are models that dbt makes by ranges of event time: microbatch or replace_range. What was
     published before holds until all is made and tested. A run that was cut off goes on where it
-    was: run the same command again. Exits with 1 if a mart is held back.
+    was: run the same command again. Exits with 1 if a mart is held back or a model fails.
     """
     from martfeast.backfill.run import backfill
 

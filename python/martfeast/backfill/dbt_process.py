@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
+from martfeast.causes import Cause
 from martfeast.problems import refusal
 from martfeast.running_dbt.node_events import print_node_finished
 
@@ -96,6 +97,7 @@ class DbtProcess:
                 "dbt-ended",
                 "The process in which dbt ran was killed.",
                 "Run the same command again; batches that are made stand.",
+                cause=Cause.INFRASTRUCTURE,
             ) from None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from martfeast.causes import cause_of
 from martfeast.engines.engine import open_engine
 from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.problems import DeclarationError, refusal
@@ -57,5 +58,6 @@ def recorded(
             "evidence-missing",
             f"What dbt has recorded in {engine.location} cannot be read: {said}.",
             "Run `dbt build` once: there is nothing to backfill before that.",
+            cause=cause_of(error),
         ) from None
     return rows

@@ -51,7 +51,7 @@ def is_ranged(model: Model) -> bool:
 
 def time_of(project: Project, model: Model) -> MartTime:
     """Return a ranged model's start and batches: a mart's own words, or dbt's."""
-    marts = {mart.unique_id: mart for mart in project.declaration.marts.values()}
+    marts = {mart.unique_id: mart for mart in project.declaration.own_marts.values()}
     if model.unique_id in marts:
         return marts[model.unique_id].time
     place = project.artifacts.place(model)

@@ -13,6 +13,7 @@ from martfeast.backfill.changes import MartChanges, changes_between
 from martfeast.backfill.dbt_process import DbtProcess
 from martfeast.backfill.evidence import NEWEST, ranges_since, recorded
 from martfeast.backfill.plan import BackfillPlan, Range, names_of, plan_backfill
+from martfeast.causes import Cause, cause_said
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.files import locked, remove, replaced
@@ -194,6 +195,7 @@ class _Backfill:
             "backfill-failed",
             f"dbt says: {failure}. {self._count(made)} are made and stand; nothing is published.",
             "Mend that, and run the same command: it goes on from there.",
+            cause=cause_said(failure, Cause.EVIDENCE),
         )
 
     def _count(self, count: int) -> str:
@@ -256,7 +258,7 @@ class _Backfill:
         names = {*self.plan.tested}
         graph = self.project.artifacts.graph
         changes, held_back = [], {}
-        for mart in self.project.declaration.marts.values():
+        for mart in self.project.declaration.own_marts.values():
             if graph.models[mart.unique_id].name not in names:
                 continue
             old, verdict = before.verdict(mart.unique_id).version, after.verdict(mart.unique_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from martfeast.causes import cause_of
 from martfeast.datasets.folder import find_datasets, verify
 from martfeast.datasets.population import Population, Request
 from martfeast.datasets.record import DatasetRecord
@@ -94,6 +95,7 @@ def build_dataset(
             "not-writable",
             f"A dataset cannot be written there: {str(error).splitlines()[0].rstrip('.')}.",
             "Make room or set permissions, or set vars.martfeast.datasets_path.",
+            cause=cause_of(error),
         ) from error
 
 

@@ -45,7 +45,6 @@ from martfeast.engines.duckdb import (
     utc,
 )
 from martfeast.files import replaced
-from martfeast.from_dbt.graph import Graph
 from martfeast.problems import refusal
 from martfeast.published.replays import ReplayRecord, in_words
 from martfeast.published.verified import file_sha256
@@ -240,7 +239,7 @@ class Builder:
         types = {name: type_.removesuffix(" WITH TIME ZONE") for name, type_, *_ in described}
         measured = measure_columns(connection, dataset, types)
         marts = [self.mart, *self._feature_marts()]
-        paths = {mart.name: _path(self.project.artifacts.graph, mart) for mart in marts}
+        paths = {mart.name: _path(self.project, mart) for mart in marts}
         return [
             ColumnFacts(**self._origin(name, paths), **measured[name], type=type_.lower())
             for name, type_ in types.items()
@@ -359,8 +358,11 @@ def _mart_state(mart: Mart) -> MartState:
     )
 
 
-def _path(graph: Graph, mart: Mart) -> ColumnPath:
+def _path(project: Project, mart: Mart) -> ColumnPath:
     """Return the sources and the models under a mart, each after what it is built on."""
+    if shared := project.declaration.shared.get(mart.name):
+        return ColumnPath(sources=[shared.source.alias], models=[])
+    graph = project.artifacts.graph
     found = graph.upstream(mart.unique_id)
     return ColumnPath(
         sources=[graph.sources[name].alias for name in found if name in graph.sources],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from martfeast.causes import cause_of
 from martfeast.datasets.drift import Drift, measure_drift
 from martfeast.datasets.folder import (
     DATA,
@@ -213,7 +214,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> lis
         return [row[0] for row in connection.execute(f"describe from {rows}").fetchall()]
     except duckdb.Error as error:
         message = f"It cannot be read: {str(error).splitlines()[0].rstrip('.')}."
-        raise refusal(name, "dataset-unreadable", message, "Name another.") from error
+        cause = cause_of(error)
+        raise refusal(name, "dataset-unreadable", message, "Name another.", cause=cause) from error
 
 
 def _served(
@@ -275,4 +277,5 @@ def _ask(
     except Exception as error:  # whatever an online store raises, if it was never made
         message = f"The online store cannot be asked: {type(error).__name__}: {error}."
         fix = "Run `feast apply` and `feast materialize` first."
-        raise refusal(exposure.name, "nothing-served", message, fix) from error
+        cause = cause_of(error)
+        raise refusal(exposure.name, "nothing-served", message, fix, cause=cause) from error

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from martfeast.feature_types import FeatureType
 from martfeast.places import Place
 from martfeast.published.release import PublishedVersion
+
+if TYPE_CHECKING:
+    from martfeast.declaration.shared import SharedMart
 
 # What a training set calls the moment of a row, which is Feast's own name for it; its split into
 # train and test; and why a row has no label, where the label mart has no column for that.
@@ -220,6 +223,11 @@ class Exposure:
         return [name for names in self.features_by_mart.values() for name in names]
 
     @property
+    def marts(self) -> list[str]:
+        """The names of the marts that it takes features from, and that of its label."""
+        return [*self.features_by_mart, *([self.label_mart.name] if self.label_mart else [])]
+
+    @property
     def references(self) -> list[str]:
         """All features as Feast is asked for them, ``view:feature``."""
         return [f"{mart}:{name}" for mart, names in self.features_by_mart.items() for name in names]
@@ -227,11 +235,20 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Declaration:
-    """All that a dbt project declares for Feast, by name."""
+    """All that a dbt project declares for Feast, by name.
+
+    shared: which of the marts are another project's, and what its release says of them.
+    """
 
     feature_marts: dict[str, FeatureMart]
     label_marts: dict[str, LabelMart]
     exposures: dict[str, Exposure]
+    shared: "dict[str, SharedMart]" = field(default_factory=dict)
+
+    @property
+    def own_marts(self) -> dict[str, Mart]:
+        """The project's own marts of both kinds."""
+        return {name: mart for name, mart in self.marts.items() if name not in self.shared}
 
     @property
     def marts(self) -> dict[str, Mart]:

@@ -1,6 +1,6 @@
 """Reads exposures of type ml from the manifest: the feature services."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from martfeast.declaration.declared import (
@@ -13,8 +13,10 @@ from martfeast.declaration.declared import (
     Mart,
 )
 from martfeast.declaration.keys import FEAST, read_keys
+from martfeast.declaration.shared import SharedMart
 from martfeast.from_dbt import node as dbt
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.node import Source
 from martfeast.places import Place
 from martfeast.problems import ProblemLog, did_you_mean
 
@@ -30,21 +32,30 @@ _LABEL_KEYS = {"mart": str, "column": str}
 
 
 def read_exposures(
-    artifacts: Artifacts, marts: Mapping[str, Mart], log: ProblemLog
+    artifacts: Artifacts,
+    marts: Mapping[str, Mart],
+    shared: Sequence[SharedMart],
+    refused: Set[str],
+    log: ProblemLog,
 ) -> list[Exposure]:
     """Return every exposure with ``meta.feast``, by name; log what is wrong with each.
 
     Args:
         artifacts: the dbt project.
         marts: all marts, by name.
+        shared: those of other projects.
+        refused: the names of other projects' marts that cannot be had, which is a problem already.
         log: where problems go.
 
     """
     exposures = []
+    sources = {one.mart.unique_id: one.source for one in shared}
     for node in sorted(artifacts.graph.exposures.values(), key=lambda node: node.unique_id):
         has_feast, value = dbt.feast_meta(node)
         if has_feast:
-            exposures.append(_ExposureReader(artifacts, node, marts, log).read(value))
+            exposures.append(
+                _ExposureReader(artifacts, node, marts, sources, refused, log).read(value)
+            )
     exposures.sort(key=lambda exposure: exposure.name)
     first_by_name: dict[str, Exposure] = {}
     for exposure in exposures:
@@ -66,10 +77,14 @@ class _ExposureReader:
         artifacts: Artifacts,
         node: dbt.Exposure,
         marts: Mapping[str, Mart],
+        sources: Mapping[str, Source],
+        refused: Set[str],
         log: ProblemLog,
     ) -> None:
         self.node = node
         self.marts = marts
+        self.sources = sources
+        self.refused = refused
         self.log = log
         self.name = node.name
         self.place = artifacts.place(node)
@@ -150,6 +165,8 @@ class _ExposureReader:
     def _find_mart(self, name: str, part: str, place: Place, kind: type[Mart]) -> Mart | None:
         """Return the mart of this name, of either kind; log why there is none."""
         mart = self.marts.get(name)
+        if mart is None and name in self.refused:
+            return None
         if mart is None:
             named = {one for one, model in self.models.items() if model.name == name}
             called = [mart.name for mart in self.marts.values() if mart.unique_id in named]
@@ -168,7 +185,8 @@ class _ExposureReader:
                 fix = did_you_mean(name, names, f"Marts are: {', '.join(names) or 'none'}.")
             self._add(place, part, "mart-unknown", message, fix)
             return None
-        if mart.unique_id not in self.node.depends_on.nodes:
+        source = self.sources.get(mart.unique_id)
+        if (source or mart).unique_id not in self.node.depends_on.nodes:
             self._add(
                 place,
                 part,
@@ -179,7 +197,9 @@ class _ExposureReader:
         return mart
 
     def _ref(self, mart: Mart) -> str:
-        """Return how dbt refers to a mart's model."""
+        """Return how dbt refers to a mart's model, or to the source that stands for it."""
+        if source := self.sources.get(mart.unique_id):
+            return f"source('{source.source_name}', '{source.name}')"
         version = f", v={mart.model_version}" if mart.model_version else ""
         return f"ref('{self.models[mart.unique_id].name}'{version})"
 

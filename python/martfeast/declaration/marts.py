@@ -16,11 +16,12 @@ from martfeast.declaration.mart_rules import check_mart
 from martfeast.declaration.mart_time import TIME_KEYS, duration, read_mart_time
 from martfeast.feature_types import feature_type
 from martfeast.from_dbt.artifacts import Artifacts
-from martfeast.from_dbt.node import Model, Node, feast_meta
+from martfeast.from_dbt.graph import Graph
+from martfeast.from_dbt.node import Model, Node, Source, feast_meta
 from martfeast.from_dbt.tested import unique_columns
 from martfeast.places import Place
 from martfeast.problems import ProblemLog
-from martfeast.published.release import PUBLISHED_AT, Release
+from martfeast.published.release import PUBLISHED_AT, PublishedVersion, Release
 
 _MART_KEYS = {
     "timestamp": str,
@@ -60,16 +61,48 @@ def read_marts(artifacts: Artifacts, release: Release, log: ProblemLog) -> list[
         if not has_feast:
             _check_no_column_declares(artifacts, node, log)
         elif isinstance(node, Model) and node.resource_type == "model":
-            marts.append(_MartReader(artifacts, node, release, log).read(value))
-        else:
+            version = release.verdict(node.unique_id).version
+            place = artifacts.place(node)
+            marts.append(_MartReader(graph, node, version, place, node.alias, log).read(value))
+        elif not is_shared(node):
             log.add(
                 artifacts.place(node),
                 node.name,
                 "not-a-model",
                 f"A {node.resource_type} cannot be a mart.",
-                "Move meta.feast to a model on top of it.",
+                "Move meta.feast to a model on top of it; or, if a source is another project's"
+                " mart, name the folder that it is published in: published_path.",
             )
     return sorted(marts, key=lambda mart: (mart.name, mart.unique_id))
+
+
+def read_mart_of(
+    graph: Graph,
+    unique_id: str,
+    version: PublishedVersion | None,
+    place: Place,
+    name: str,
+    log: ProblemLog,
+) -> Mart:
+    """Return the mart that a model declares; log what is wrong with it.
+
+    Args:
+        graph: with the model and its tests.
+        unique_id: of the model.
+        version: what is published of it.
+        place: where it is declared.
+        name: what it is called.
+        log: where problems go.
+
+    """
+    node = graph.models[unique_id]
+    return _MartReader(graph, node, version, place, name, log).read(feast_meta(node)[1])
+
+
+def is_shared(node: Node) -> bool:
+    """Tell whether a node is a source that stands for another project's mart."""
+    value = feast_meta(node)[1]
+    return isinstance(node, Source) and isinstance(value, dict) and "published_path" in value
 
 
 def _check_no_column_declares(artifacts: Artifacts, node: Node, log: ProblemLog) -> None:
@@ -86,14 +119,20 @@ def _check_no_column_declares(artifacts: Artifacts, node: Node, log: ProblemLog)
 
 class _MartReader:
     def __init__(
-        self, artifacts: Artifacts, node: Model, release: Release, log: ProblemLog
+        self,
+        graph: Graph,
+        node: Model,
+        version: PublishedVersion | None,
+        place: Place,
+        name: str,
+        log: ProblemLog,
     ) -> None:
-        self.graph = artifacts.graph
+        self.graph = graph
         self.node = node
-        self.version = release.verdict(node.unique_id).version
+        self.version = version
+        self.place = place
+        self.name = name
         self.log = log
-        self.name = node.alias
-        self.place = artifacts.place(node)
 
     def read(self, value: Any) -> Mart:
         is_label_mart = isinstance(value, dict) and "label" in value

@@ -8,6 +8,7 @@ from martfeast.declaration.exposures import read_exposures
 from martfeast.declaration.keys import read_keys
 from martfeast.declaration.mart_rules import check_marts
 from martfeast.declaration.marts import read_marts
+from martfeast.declaration.shared import SharedMart, read_shared
 from martfeast.from_dbt.artifacts import Artifacts, read_artifacts
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.places import Place
@@ -23,6 +24,8 @@ class Project:
     problems: what is wrong with the declaration itself, or with the files of the release.
     cuts: how many past moments a replay must choose to be evidence.
     time_zones: IANA zones whose midnights and clock changes are among them.
+    shared: other projects' marts that sources stand for; those that exposures name are among the
+    declared ones.
     """
 
     artifacts: Artifacts
@@ -31,6 +34,7 @@ class Project:
     problems: list[Problem]
     cuts: int = DEFAULT_CUTS
     time_zones: tuple[str, ...] = ()
+    shared: tuple[SharedMart, ...] = ()
 
 
 def read_project(dbt_project: ProjectLike, target_path: str | None = None) -> Project:
@@ -71,21 +75,44 @@ def declare(artifacts: Artifacts, release: Release, log: ProblemLog) -> Project:
         log: has the problems so far; what is wrong with the declaration is added.
 
     """
-    marts = read_marts(artifacts, release, log)
+    own = read_marts(artifacts, release, log)
+    shared, refused = read_shared(artifacts, log)
+    told = ProblemLog()
+    available = {one.mart.name: one.mart for one in reversed(shared)}
+    available |= {mart.name: mart for mart in own}
+    exposures = read_exposures(artifacts, available, shared, refused, told)
+    named = {name for one in exposures for name in one.marts}
+    used = []
+    for one in shared:
+        name = one.mart.name
+        if name in named and available[name] is one.mart:
+            used.append(one)
+        elif name in named:
+            log.add(
+                one.mart.place,
+                one.source.alias,
+                "name-duplicate",
+                f"{available[name].unique_id} is already called '{name}'.",
+                "Give the table another name, and write the mart's under identifier.",
+            )
+    marts = sorted(
+        [*own, *(one.mart for one in used)], key=lambda mart: (mart.name, mart.unique_id)
+    )
     check_marts(marts, log)
     if any(one.config.materialized == "incremental" for one in artifacts.graph.models.values()):
         # Few projects need the SQL parser, and it takes time to import.
         from martfeast.declaration.look_back import check_look_back
 
-        check_look_back(artifacts, marts, log)
-    exposures = read_exposures(artifacts, {mart.name: mart for mart in marts}, log)
+        check_look_back(artifacts, own, log)
     declaration = Declaration(
         {mart.name: mart for mart in marts if isinstance(mart, FeatureMart)},
         {mart.name: mart for mart in marts if isinstance(mart, LabelMart)},
         {exposure.name: exposure for exposure in exposures},
+        {one.mart.name: one for one in used},
     )
     cuts, time_zones = _read_replay_settings(artifacts, log)
-    return Project(artifacts, release, declaration, log.problems, cuts, time_zones)
+    problems = [*log.problems, *told.problems]
+    return Project(artifacts, release, declaration, problems, cuts, time_zones, tuple(shared))
 
 
 def _read_replay_settings(artifacts: Artifacts, log: ProblemLog) -> tuple[int, tuple[str, ...]]:

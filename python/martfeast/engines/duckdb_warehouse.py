@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow
 
+from martfeast.causes import Cause, cause_of
 from martfeast.engines.duckdb import (
     connect_in_utc,
     copy_to_parquet,
@@ -90,4 +91,5 @@ class DuckDBWarehouse:
                         "database-unreadable",
                         f"{self.location} cannot be opened: {str(error).splitlines()[0]}.",
                         "Run `dbt build` first.",
+                        cause=cause_of(error) if Path(self.location).exists() else Cause.USAGE,
                     ) from error

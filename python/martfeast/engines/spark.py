@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from martfeast.causes import Cause
 from martfeast.extras import extra
 from martfeast.files import lock_holder
 from martfeast.problems import refusal
@@ -152,4 +153,5 @@ def _check_metastore(options: Mapping[str, str]) -> None:
             " time.",
             "Wait until it ends (a `dbt build --target spark`, a Spark shell), or set"
             f" {METASTORE} to another metastore.",
+            cause=Cause.INFRASTRUCTURE,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow
 
+from martfeast.causes import Cause
 from martfeast.engines.engine import Rows, renamed
 from martfeast.engines.spark import spark_session
 from martfeast.files import remove
@@ -115,15 +116,19 @@ def _in_words(what: str) -> Iterator[None]:
 
     """
     from py4j.protocol import Py4JError, Py4JJavaError
-    from pyspark.errors import PySparkException
+    from pyspark.errors import AnalysisException, ParseException, PySparkException
 
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
         said = str(error).strip().splitlines()[0].rstrip(".")
         fix = "Mend that, and run this again."
-        raise refusal(what, "spark-failed", f"Spark says: {said}.", fix) from error
+        # A query that Spark cannot understand is one thing, a job of it that was aborted another.
+        is_refused = isinstance(error, (AnalysisException, ParseException))
+        cause = Cause.USAGE if is_refused else Cause.INFRASTRUCTURE
+        raise refusal(what, "spark-failed", f"Spark says: {said}.", fix, cause=cause) from error
     except (Py4JError, ConnectionError) as error:
         message = "Spark does not answer any more: it was killed, or had no memory left."
         fix = "Run this again, with more spark.driver.memory if that was it."
-        raise refusal(what, "spark-failed", message, fix) from error
+        cause = Cause.INFRASTRUCTURE
+        raise refusal(what, "spark-failed", message, fix, cause=cause) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from martfeast.causes import cause_of
 from martfeast.from_dbt.checksums import replay_checksum
 from martfeast.from_dbt.dbt_project import DbtProject, ProjectLike, as_dbt_project
 from martfeast.from_dbt.graph import Graph, read_graph
@@ -201,7 +202,7 @@ def _published_path(project_dir: Path, settings: dict[str, Any], target: str | N
     """Return where a target publishes to: one path for all, or a path by target."""
     named = settings.get("published_path") or DEFAULT_PUBLISHED_PATH
     if not isinstance(named, dict):
-        return _local_folder(project_dir, str(named))
+        return local_folder(project_dir, str(named))
     if target is None and len(named) == 1:
         (target,) = named
     if target not in named:
@@ -212,10 +213,10 @@ def _published_path(project_dir: Path, settings: dict[str, Any], target: str | N
             f"It has paths for targets {', '.join(map(str, named))}, and {said}.",
             "Name the target that feeds Feast, in vars.martfeast.target or by --target.",
         )
-    return _local_folder(project_dir, str(named[target]))
+    return local_folder(project_dir, str(named[target]))
 
 
-def _local_folder(project_dir: Path, named: str) -> Path:
+def local_folder(project_dir: Path, named: str) -> Path:
     """Return a folder that is named by a path, relative to the project, or by a URI.
 
     Raises:
@@ -253,6 +254,7 @@ def _read_project(project_dir: Path) -> dict[str, Any]:
             "project-unreadable",
             f"{path} cannot be read: {reason}.",
             "Correct it, then run `dbt build`.",
+            cause=cause_of(error),
         ) from None
     if not isinstance(project, dict):
         raise refusal(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from martfeast.causes import Cause, cause_of
 from martfeast.files import read_settled
 from martfeast.from_dbt.node import (
     GROUPS,
@@ -205,7 +206,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             "Run `dbt build`.",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(f"{path} is not readable JSON: {error}.") from None
+        raise _unreadable(f"{path} is not readable JSON: {error}.", cause_of(error)) from None
     metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
     version = metadata.get("dbt_schema_version") if isinstance(metadata, dict) else None
     if version != MANIFEST_VERSION:
@@ -323,5 +324,5 @@ class _Reader:
         )
 
 
-def _unreadable(message: str) -> DeclarationError:
-    return refusal("dbt artifacts", "manifest-unreadable", message, BUILD)
+def _unreadable(message: str, cause: Cause = Cause.USAGE) -> DeclarationError:
+    return refusal("dbt artifacts", "manifest-unreadable", message, BUILD, cause=cause)

@@ -15,6 +15,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import pathspec
 
+from martfeast.causes import Cause, cause_of
 from martfeast.files import read_settled
 from martfeast.problems import Problem, refusal
 
@@ -107,15 +108,16 @@ def _read_parsed(path: Path) -> Any:
     except FileNotFoundError:
         raise _unreadable(path, "it does not exist") from None
     except (OSError, ValueError, msgpack.UnpackException) as error:
-        raise _unreadable(path, " ".join(str(error).split())) from None
+        raise _unreadable(path, " ".join(str(error).split()), cause_of(error)) from None
 
 
-def _unreadable(path: Path, why: str) -> Exception:
+def _unreadable(path: Path, why: str, cause: Cause = Cause.USAGE) -> Exception:
     return refusal(
         "dbt artifacts",
         "parsed-files-unreadable",
         f"{path} has what dbt read of each file, and cannot be used: {why}.",
         "Run `dbt build`: it writes the file anew.",
+        cause=cause,
     )
 
 

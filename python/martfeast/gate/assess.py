@@ -1,6 +1,6 @@
 """The gate: whether what a dbt project declares may be applied."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from martfeast.declaration.declared import Declaration
 from martfeast.declaration.project import Project, read_project
@@ -31,6 +31,11 @@ class Assessment:
         """Everything that keeps the declaration from being applied; empty if it is ready."""
         return self.problems + failures(self.readiness)
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code that says so: 0 if it is ready."""
+        return DeclarationError(self.refusals).cause if self.refusals else 0
+
     def require_ready(self) -> None:
         """Insist that nothing keeps the declaration from being applied.
 
@@ -53,7 +58,13 @@ def assess(project: Project, registered: Registered | None = None) -> Assessment
     replays, damaged = read_replays(project.artifacts.published_path)
     log = ProblemLog([*project.problems, *damaged])
     evidence = Evidence(project, replays, registered or Registered())
-    readiness = judge(evidence, log)
+    shared = {}
+    for folder in {one.published_path for one in project.declaration.shared.values()}:
+        shared[folder], damaged = read_replays(folder)
+        log.problems += [
+            replace(one, fix=f"It is for its owner to do: {one.fix}") for one in damaged
+        ]
+    readiness = judge(evidence, log, shared)
     return Assessment(project, evidence.registered, log.problems, readiness)
 
 

@@ -4,9 +4,13 @@ The criteria are policy: a project may lower one to a warning, and a mart may be
 with a reason and until a date. What Feast cannot do without at all is a problem of the declaration.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from martfeast.causes import Cause
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.keys import FEAST
 from martfeast.gate.criteria import CRITERIA
@@ -15,29 +19,47 @@ from martfeast.gate.criterion import (
     PASS,
     WAIVED,
     WARN,
+    Criterion,
     Finding,
     Judgement,
     MartReadiness,
 )
 from martfeast.gate.evidence import Evidence
+from martfeast.gate.shared import criteria_for, evidence_of, notices
 from martfeast.places import Place
 from martfeast.problems import Problem, ProblemLog, did_you_mean
+from martfeast.published.replays import ReplayRecord
 
 _SETTABLE = [criterion.name for criterion in CRITERIA if not criterion.is_fixed]
 
 
-def judge(evidence: Evidence, log: ProblemLog) -> list[MartReadiness]:
+def judge(
+    evidence: Evidence,
+    log: ProblemLog,
+    replays: Mapping[Path, dict[str, ReplayRecord]] | None = None,
+) -> list[MartReadiness]:
     """Judge every mart of a project on every criterion, by name.
 
     Args:
         evidence: what to judge by. The project's variable ``criteria`` has ``error`` or ``warn`` by
             criterion name.
         log: where settings and waivers that cannot be right go.
+        replays: the records of shared marts, by the folder that they are published in.
 
     """
     levels = _read_levels(evidence, log)
-    marts = evidence.project.declaration.marts.values()
-    return [_judge_mart(mart, evidence, levels, log) for mart in marts]
+    declaration = evidence.project.declaration
+    found = []
+    for name, mart in declaration.marts.items():
+        shared = declaration.shared.get(name)
+        if shared is None:
+            found.append(_judge_mart(mart, evidence, CRITERIA, levels, log))
+        else:
+            theirs = evidence_of(evidence, shared, (replays or {}).get(shared.published_path, {}))
+            judged = _judge_mart(mart, theirs, criteria_for(shared), levels, log)
+            noted = [*notices(shared, evidence.now), *judged.noted]
+            found.append(replace(judged, noted=noted))
+    return found
 
 
 def failures(readiness: list[MartReadiness]) -> list[Problem]:
@@ -53,16 +75,20 @@ def failures(readiness: list[MartReadiness]) -> list[Problem]:
 
 def as_problem(mart: Mart, criterion: str, finding: Finding) -> Problem:
     """Return a finding as a problem of the mart."""
-    place = finding.place
-    return Problem(mart.name, criterion, finding.message, finding.fix, place.file, place.line)
+    file, line = finding.place.file, finding.place.line
+    return Problem(mart.name, criterion, finding.message, finding.fix, file, line, Cause.EVIDENCE)
 
 
 def _judge_mart(
-    mart: Mart, evidence: Evidence, levels: dict[str, Any], log: ProblemLog
+    mart: Mart,
+    evidence: Evidence,
+    criteria: tuple[Criterion, ...],
+    levels: dict[str, Any],
+    log: ProblemLog,
 ) -> MartReadiness:
     waivers, expired = _read_waivers(mart, evidence, log)
     judgements = {}
-    for criterion in CRITERIA:
+    for criterion in criteria:
         findings = list(criterion.check(evidence, mart))
         state, waiver = PASS, ""
         if findings:

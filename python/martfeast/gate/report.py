@@ -4,9 +4,11 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
+from martfeast.declaration.shared import SharedMart
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criteria import CRITERIA
 from martfeast.gate.criterion import FAIL, PASS, WAIVED, WARN, Criterion, MartReadiness
+from martfeast.gate.shared import notices
 from martfeast.published.release import newer_release
 from martfeast.published.replays import ReplayRecord, in_words
 
@@ -33,6 +35,9 @@ def notes(assessment: Assessment) -> list[str]:
             lines.append(f"{state}: {mart.mart.name} [{judgement.criterion.name}] {why}{reason}")
         lines += [f"warning: {mart.mart.name} [replayed] {warning}" for warning in mart.warnings]
         lines += [f"warning: {mart.mart.name}: {warning}" for warning in mart.noted]
+    for shared in assessment.project.shared:
+        if shared.mart.name not in assessment.project.declaration.shared:  # only models read it
+            lines += [f"warning: {shared.source.alias}: {notice}" for notice in notices(shared)]
     if trusted := in_words(*(one.replay.trusted for one in assessment.readiness if one.replay)):
         lines.append(f"on trust: when rows were known of {trusted}")
     return lines
@@ -76,6 +81,11 @@ def project_report(assessment: Assessment) -> str:
     parts = []
     if assessment.readiness:
         parts.append(readiness_table(assessment.readiness))
+    if assessment.project.shared:
+        lines = [
+            f"  {one.source.alias} {shared_in_words(one)}" for one in assessment.project.shared
+        ]
+        parts.append("\n".join(["shared by other projects", *map(wrapped, lines)]))
     if refusals:
         count = "1 thing keeps" if len(refusals) == 1 else f"{len(refusals)} things keep"
         head = f"not ready: {count} `feast apply` from passing"
@@ -93,10 +103,26 @@ def project_report(assessment: Assessment) -> str:
     return "\n\n".join(parts)
 
 
-def mart_report(readiness: MartReadiness) -> str:
-    """Return how one mart stands on each criterion, and what is published of it."""
+def shared_in_words(shared: SharedMart) -> str:
+    """Return whose a shared mart is, and which version of which release of it is read."""
+    version, ends = shared.mart.version, shared.terms.deprecation_date
+    return (
+        f"is {shared.verdict.mart} of {shared.project} ({shared.owner}),"
+        f" version {version.name if version else 'none'},"
+        f" release {shared.release.number} in {shared.published_path}"
+        f"{f'; deprecation date {ends[:10]}' if ends else ''}"
+    )
+
+
+def mart_report(readiness: MartReadiness, shared: SharedMart | None = None) -> str:
+    """Return how one mart stands on each criterion, and what is published of it.
+
+    shared: what another project's release says of it, if it is another project's.
+    """
     mart = readiness.mart
     lines = [f"{mart.name}  ({mart.unique_id})"]
+    if shared is not None:
+        lines.append(f"  shared      {shared.source.alias} {shared_in_words(shared)}")
     if mart.version is None:
         lines.append("  published   nothing yet")
     else:
@@ -175,6 +201,21 @@ def as_json(assessment: Assessment, readiness: list[MartReadiness]) -> dict[str,
         "release": assessment.project.release.number,
         "problems": [asdict(problem) for problem in assessment.problems],
         "marts": [_mart(mart) for mart in readiness],
+        "shared": [_shared(one) for one in assessment.project.shared],
+    }
+
+
+def _shared(shared: SharedMart) -> dict[str, Any]:
+    return {
+        "source": shared.source.unique_id,
+        "mart": shared.verdict.mart,
+        "unique_id": shared.mart.unique_id,
+        "owner": shared.owner,
+        "published_path": str(shared.published_path),
+        "release": shared.release.number,
+        "version": shared.mart.version.name if shared.mart.version else None,
+        "deprecation_date": shared.terms.deprecation_date,
+        "notices": list(notices(shared)),
     }
 
 

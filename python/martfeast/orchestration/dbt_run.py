@@ -37,7 +37,7 @@ class NodeFinished:
     status: in dbt's words. failures: rows that a test failed on. seconds: how long it took.
     columns: types by name of what was built; parents: those of what it reads, by unique_id.
     row_count: of what was built, unless it is a view. All three only where the run is described.
-    node_info: what dbt says of the node.
+    node_info: what dbt says of the node. invocation_id: of the run of dbt.
     """
 
     unique_id: str
@@ -49,6 +49,7 @@ class NodeFinished:
     columns: dict[str, str] = field(default_factory=dict)
     parents: dict[str, dict[str, str]] = field(default_factory=dict)
     node_info: dict[str, Any] = field(default_factory=dict)
+    invocation_id: str = ""
 
     @property
     def has_succeeded(self) -> bool:
@@ -81,14 +82,16 @@ def read_event(line: str) -> Event | None:
     node = data.get("node_info", {})
     unique_id = node.get("unique_id", "")
     if info["name"] == NODE_FINISHED:
-        return _finished(unique_id, node, data)
+        return _finished(unique_id, node, data, info.get("invocation_id", ""))
     if info["name"] == "LogStartLine":
         return NodeStarted(unique_id)
     text = info.get("msg", "").strip()
     return Said(text, info.get("level", "info"), unique_id) if text else None
 
 
-def _finished(unique_id: str, node: dict[str, Any], data: dict[str, Any]) -> NodeFinished:
+def _finished(
+    unique_id: str, node: dict[str, Any], data: dict[str, Any], invocation_id: str
+) -> NodeFinished:
     result = data["run_result"]
     status = str(result.get("status", "")).lower()
     is_counted = status in (TEST_FAILED, "pass", "warn")
@@ -102,4 +105,5 @@ def _finished(unique_id: str, node: dict[str, Any], data: dict[str, Any]) -> Nod
         data.get("columns", {}),
         data.get("parents", {}),
         node,
+        invocation_id,
     )

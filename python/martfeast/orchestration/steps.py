@@ -42,8 +42,8 @@ class Steps:
 
     @property
     def marts(self) -> dict[str, Mart]:
-        """The marts that are published for Feast, by name."""
-        return self.project.declaration.marts
+        """The project's own marts, which are published for Feast, by name."""
+        return self.project.declaration.own_marts
 
     @property
     def feature_marts(self) -> dict[str, FeatureMart]:

@@ -205,12 +205,36 @@ class PublishedVersion(_Part):
         return {one[key]: one[value] for one in listed}
 
 
+class Terms(_Part):
+    """Who may use a mart, who owns it, and which version of its model it is, as dbt has them.
+
+    is_label: whether it is a label mart, which features must not rest on.
+    """
+
+    access: str
+    is_label: bool
+    group: str | None
+    owner: dict[str, Any] | None
+    version: str | int | float | None
+    latest_version: str | int | float | None
+    deprecation_date: str | None
+
+
+class Declared(_Part):
+    """What a public mart's YAML says: its node and its generic tests, with keys of the manifest."""
+
+    node: dict[str, Any]
+    tests: tuple[dict[str, Any], ...]
+
+
 class Verdict(_Part):
     """What the last dbt run said of a mart.
 
-    mart: its name. version: the version that is published, if any. held_back: why the mart's
-    present rows were not published; empty when they were. warnings: what does not block: failed
-    tests of severity warn, and stretches of time that later facts made stale.
+    mart: what it is called. version: the version that is published, if any. held_back: why the
+    mart's present rows were not published; empty when they were. warnings: what does not block:
+    failed tests of severity warn, and stretches of time that later facts made stale. sharing: on
+    which terms other projects may use it; None of a release that says nothing of it. declared: what
+    they read of it; None where they may not.
     """
 
     unique_id: str
@@ -218,6 +242,8 @@ class Verdict(_Part):
     version: PublishedVersion | None
     held_back: list[str]
     warnings: list[str]
+    sharing: Terms | None = None
+    declared: Declared | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from martfeast.causes import cause_said
 from martfeast.engines.engine import open_engine
 from martfeast.extras import extra
 from martfeast.files import temporary_folder, wait_for_database, wait_for_publishing
@@ -17,9 +18,10 @@ from martfeast.published.release import read_release
 from martfeast.running_dbt.stand_in import read_target, write_stand_in
 
 OPERATION = "martfeast.publish_recorded"
+HELD_BACK = "martfeast: held back: "
 
 
-def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
+def publish(project: ProjectLike, say: Callable[[str], None]) -> bool:
     """Judge the marts of a target by the evidence that is recorded there, and publish what may be.
 
     The dbt package's own macros do that, in a DuckDB in memory: the verdict, the versions and the
@@ -29,6 +31,9 @@ def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
     Args:
         project: the dbt project.
         say: is given what was published and what was held back, a line each.
+
+    Returns:
+        Whether nothing was held back.
 
     Raises:
         DeclarationError: the target or its engine cannot be used, or dbt failed; the last release
@@ -54,11 +59,15 @@ def publish(project: ProjectLike, say: Callable[[str], None]) -> None:
         }
         variables = {**dbt_project.variables, "martfeast_engine": fetched_from}
         options += replace(dbt_project, variables=variables).given_variables
+        said: list[str] = []
         try:
-            _run_dbt(folder, options, exchange, say)
+            _run_dbt(folder, options, exchange, said.append)
         finally:
             exchange.close()
             _remove_unused(published_path, exchange.exported)
+            for line in said:
+                say(line)
+        return not any(line.startswith(HELD_BACK) for line in said)
 
 
 def _run_dbt(
@@ -103,6 +112,7 @@ def _run_dbt(
             "publishing-failed",
             f"dbt says: {said}. The last release holds.",
             "Mend that, and run this again.",
+            cause=cause_said(said),
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from martfeast.causes import cause_said
 from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.files import temporary_folder, wait_for_database
 from martfeast.from_dbt.artifacts import Artifacts
@@ -74,6 +75,7 @@ def _run_dbt(artifacts: Artifacts, options: list[str]) -> tuple[Graph, dict[str,
             if wait_for_database(done.stdout + done.stderr):
                 return _run_dbt(artifacts, options)
             message = f"dbt cannot compile it: {said}"
-            raise refusal("dbt project", "not-replayable", message, "Mend it.")
+            cause = cause_said(said)
+            raise refusal("dbt project", "not-replayable", message, "Mend it.", cause=cause)
         graph = read_graph(target / "manifest.json")
         return graph, json.loads((target / "warehouse.json").read_bytes())

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from martfeast.causes import Cause
 from martfeast.declaration.declared import Mart
 from martfeast.declaration.project import Project, read_project
 from martfeast.engines.abilities import REPLAY_ENGINE
@@ -157,6 +158,7 @@ def _require_files(marts: list[Mart], release: Release) -> None:
                     "version-removed",
                     f"{mart.path} of release {release.number} was removed while it was replayed.",
                     "Nothing is recorded: run `martfeast replay` again.",
+                    cause=Cause.INFRASTRUCTURE,
                 )
                 for mart in gone
             ]
@@ -213,7 +215,7 @@ def _later_run(mart: Mart, scratch: Scratch, release: Release) -> str:
 
 def _find_marts(project: Project, wanted: list[str]) -> list[Mart]:
     """Return the wanted marts, by default all."""
-    marts = project.declaration.marts
+    marts = project.declaration.own_marts
     for name in wanted:
         if name not in marts:
             advice = did_you_mean(name, marts, f"Marts are: {', '.join(marts) or 'none'}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from martfeast.causes import Cause
 from martfeast.engines.duckdb import copy_to_parquet, literal, parquet_rows, quoted, timestamp
 from martfeast.engines.engine import Engine
 from martfeast.files import temporary_folder, wait_for_database
@@ -27,6 +28,7 @@ def out_of_room(error: Exception) -> DeclarationError:
         "no-room",
         f"It cannot go on: {str(error).splitlines()[0].rstrip('.')}. Nothing is recorded.",
         f"Make room in {tempfile.gettempdir()}, or name another folder in TMPDIR.",
+        cause=Cause.INFRASTRUCTURE,
     )
 
 
@@ -130,6 +132,7 @@ class Scratch:
                         "not-replayable",
                         f"Its database {name} cannot be read: {reason}.",
                         "If dbt is running, try again when it is done.",
+                        cause=Cause.INFRASTRUCTURE,
                     )
             try:
                 self._make(relation)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+from martfeast.causes import cause_said
 from martfeast.files import temporary_folder, wait_for_database
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.from_dbt.node import Model
@@ -50,7 +51,8 @@ def read_columns(artifacts: Artifacts, model: Model) -> dict[str, str]:
             return read_columns(artifacts, model)
         said = " ".join((done.stdout + done.stderr).split())
         fix = "Mend it, and run `dbt deps` if the package is older than martfeast."
-        raise refusal(model.alias, "columns-unread", f"dbt cannot tell its columns: {said}.", fix)
+        message = f"dbt cannot tell its columns: {said}."
+        raise refusal(model.alias, "columns-unread", message, fix, cause=cause_said(said))
     (printed,) = (
         line.partition(PRINTED)[2] for line in done.stdout.splitlines() if PRINTED in line
     )

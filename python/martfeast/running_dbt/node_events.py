@@ -28,10 +28,11 @@ def print_node_finished(
     from dbt_common.events.functions import msg_to_dict
 
     said = msg_to_dict(event)["data"]
+    info = {"name": NODE_FINISHED, "invocation_id": event.info.invocation_id}
     line = {"node_info": said["node_info"], "run_result": said["run_result"]}
     if describe and line["run_result"].get("status") == "success":
         line |= describe(line["node_info"]["unique_id"])
     # One write, so that lines of several threads do not mix.
-    text = json.dumps({"info": {"name": NODE_FINISHED}, "data": line}, default=str)
+    text = json.dumps({"info": info, "data": line}, default=str)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

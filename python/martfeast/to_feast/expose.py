@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from martfeast.causes import Cause
 from martfeast.declaration.project import read_project
 from martfeast.files import acquire_lock, unusable, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
@@ -33,8 +34,8 @@ def expose(
         target_path: dbt's target folder, if it is not the project's usual one.
 
     Raises:
-        SystemExit: the declaration has problems or marts are not ready; the message is the report.
-            Feast then stops before it touches the registry.
+        SystemExit: the declaration has problems or marts are not ready; the report is printed, and
+            the code is that of its cause. Feast then stops before it touches the registry.
 
     """
     from martfeast.registry import settings_file
@@ -55,9 +56,11 @@ def expose(
         assessment = assess(read_project(dbt_project, target_path), registered)
         assessment.require_ready()
     except DeclarationError as error:
-        raise SystemExit(str(error)) from None
+        print(error, file=sys.stderr)
+        raise SystemExit(error.cause) from None
     except OSError as error:
-        raise SystemExit(f"martfeast: {unusable(error)}") from None
+        print(f"martfeast: {unusable(error)}", file=sys.stderr)
+        raise SystemExit(Cause.INFRASTRUCTURE) from None
     for note in notes(assessment):
         print(f"martfeast: {note}", file=sys.stderr)
     namespace.update(feast_objects(assessment.project.declaration))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from martfeast.causes import Cause, cause_of
 from martfeast.engines.duckdb import connect_in_utc, parquet_rows, quoted, timestamp
 from martfeast.files import locked
 from martfeast.offline_store.source import latest
@@ -171,7 +172,8 @@ class _ViewRun:
         """Return what to write. why: the reason if nothing is noted of the view."""
         if damage := damage_of_tagged(self.file, self.tags):
             fix = "Remove it, then run `dbt build` and `feast apply`."
-            raise refusal(self.view.name, "file-unusable", f"{self.file} {damage}.", fix)
+            said = f"{self.file} {damage}."
+            raise refusal(self.view.name, "file-unusable", said, fix, cause=Cause.EVIDENCE)
         now = self._latest(self.file, self.until)
         self._require_keys()
         reason = why if self.before is None else self._reason_for_everything(self.before)
@@ -280,12 +282,14 @@ class _ViewRun:
         except duckdb.Error as error:
             message = f"{self.file} cannot be read: {str(error).splitlines()[0]}."
             fix = "Run `dbt build` and `feast apply`."
-            raise refusal(self.view.name, "file-unusable", message, fix) from error
+            cause = cause_of(error, Cause.EVIDENCE)
+            raise refusal(self.view.name, "file-unusable", message, fix, cause=cause) from error
         for key, count in zip(self.keys, counts, strict=True):
             if count:
                 message = f"{count:,} rows of version {self.file.stem} have no {key}."
                 fix = "Leave them out in the model and test the column with not_null."
-                raise refusal(f"{self.view.name}.{key}", "key-null", message, fix)
+                subject = f"{self.view.name}.{key}"
+                raise refusal(subject, "key-null", message, fix, cause=Cause.EVIDENCE)
 
     def _types(self, file: Path) -> dict[str, str]:
         columns = self.connection.execute(f"describe from {parquet_rows(file)}").fetchall()
@@ -305,7 +309,8 @@ class _ViewRun:
         reason = " ".join(str(error).split()).rstrip(".")
         message = f"The online store cannot be used: {type(error).__name__}: {reason}."
         fix = "Run `feast apply`, which makes its tables, and then this again."
-        return refusal(self.view.name, "online-store-unusable", message, fix)
+        cause = cause_of(error)
+        return refusal(self.view.name, "online-store-unusable", message, fix, cause=cause)
 
 
 def _last_interval(view: "FeatureView") -> str:

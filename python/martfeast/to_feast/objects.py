@@ -4,6 +4,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from martfeast.declaration.declared import Declaration, Exposure, FeatureMart
+from martfeast.declaration.shared import SharedMart
 from martfeast.feature_types import FeatureType
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def feast_objects(declaration: Declaration) -> dict[str, object]:
     """
     entities = _entities(declaration)
     views = {
-        mart.name: _feature_view(mart, entities) for mart in declaration.feature_marts.values()
+        mart.name: _feature_view(mart, entities, declaration.shared.get(mart.name))
+        for mart in declaration.feature_marts.values()
     }
     services = {
         exposure.name: _feature_service(exposure, views)
@@ -55,7 +57,9 @@ def _entities(declaration: Declaration) -> dict[str, "Entity"]:
     }
 
 
-def _feature_view(mart: FeatureMart, entities: dict[str, "Entity"]) -> "FeatureView":
+def _feature_view(
+    mart: FeatureMart, entities: dict[str, "Entity"], shared: SharedMart | None
+) -> "FeatureView":
     from feast import FeatureView, Field, FileSource
 
     assert mart.version is not None  # the gate has seen to it
@@ -66,6 +70,9 @@ def _feature_view(mart: FeatureMart, entities: dict[str, "Entity"]) -> "FeatureV
         "start": f"{mart.time.start:%Y-%m-%dT%H:%M:%S}" if mart.time.start else "",
         "schedule": mart.time.schedule,
         "batch_size": mart.time.batch.size if mart.time.batch else "",
+        "dbt_source": shared.source.unique_id if shared else "",
+        "shared_by": shared.project if shared else "",
+        "shared_from": str(shared.published_path) if shared else "",
     }
     tags = {"dbt_unique_id": mart.unique_id, **{k: v for k, v in optional.items() if v}}
     source = FileSource(

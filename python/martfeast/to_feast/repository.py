@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from martfeast.causes import cause_of
 from martfeast.files import ASIDE, FOLDERS, leftovers, locked
 from martfeast.gate.evidence import Registered
 from martfeast.problems import DeclarationError, refusal
@@ -56,6 +57,7 @@ class FeatureRepo:
                 "feature-store-unusable",
                 f"{self.yaml_file} cannot be used: {type(error).__name__}: {reason}.",
                 "Correct it; `feast configuration` reads it too.",
+                cause=cause_of(error),
             ) from error
 
     def _read_registered(self) -> Registered:

@@ -32,10 +32,12 @@ def _knowledge_time_declared(evidence: Evidence, mart: Mart) -> Iterator[Finding
 def _no_label_upstream(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if isinstance(mart, LabelMart):
         return
+    shared = {one.source.unique_id: one.mart for one in evidence.project.shared}
     for unique_id in sorted(set(evidence.lineage(mart)) - {mart.unique_id}):
         node = evidence.graph.relation(unique_id)
         _, value = feast_meta(node)
-        if isinstance(node, Model) and isinstance(value, dict) and "label" in value:
+        is_own = isinstance(node, Model) and isinstance(value, dict) and "label" in value
+        if is_own or isinstance(shared.get(unique_id), LabelMart):
             yield Finding(
                 f"It is built on label mart '{node.alias}', so it knows what is to be predicted.",
                 "Build it on what the label mart is built on.",

@@ -62,8 +62,11 @@ def lay_out(steps: Steps) -> Layout:
     nodes, sources = node_specs(steps, translator), source_specs(steps, translator)
     made = _Maker(steps, nodes)
     released = {name: made.released(mart) for name, mart in steps.marts.items()}
+    # What another project shares is published there, and is a source here.
+    shared = steps.project.declaration.shared
+    above = {**released, **{name: sources[one.source.unique_id] for name, one in shared.items()}}
     views = {
-        name: made.feature_view(mart, released[name]) for name, mart in steps.feature_marts.items()
+        name: made.feature_view(mart, above[name]) for name, mart in steps.feature_marts.items()
     }
     exposures = steps.project.declaration.exposures
     return Layout(
@@ -75,8 +78,8 @@ def lay_out(steps: Steps) -> Layout:
         test_specs(steps, {**nodes, **sources}),
         released,
         views,
-        {name: made.online(steps.marts[name], views[name]) for name in steps.online_views},
-        {name: made.dataset(exposures[name], released, views) for name in steps.datasets},
+        {name: made.online(steps.feature_marts[name], views[name]) for name in steps.online_views},
+        {name: made.dataset(exposures[name], above, views) for name in steps.datasets},
         {name: _check(REPLAY, spec, _REPLAYED) for name, spec in released.items()},
         {name: _check(GATE, spec, _READY) for name, spec in released.items()},
     )
@@ -113,13 +116,13 @@ class _Maker:
     def dataset(
         self,
         exposure: Exposure,
-        released: Mapping[str, dg.AssetSpec],
+        above: Mapping[str, dg.AssetSpec],
         views: Mapping[str, dg.AssetSpec],
     ) -> dg.AssetSpec:
         assert exposure.label_mart is not None, f"{exposure.name} has no label"
         deps = [views[name].key for name in exposure.features_by_mart if name in views]
-        deps.append(released[exposure.label_mart.name].key)
-        label = released[exposure.label_mart.name]
+        label = above[exposure.label_mart.name]
+        deps.append(label.key)
         text = f"The training set of {exposure.title or exposure.name}. {exposure.description}"
         return self._spec(DATASET, exposure.name, text, deps, label, {"parquet"})
 

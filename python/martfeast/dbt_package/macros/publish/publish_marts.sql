@@ -96,6 +96,7 @@
 {% macro publish_release(folder, shown) %}
   {% do martfeast.measure_marts(folder) %}
   {% do martfeast.write_versions(folder, shown) %}
+  {% do martfeast.note_declared() %}
   {% do martfeast.draft_release() %}
   {% set change = martfeast.count_changes(folder) %}
   {% if change['old_number'] | int > change['current_number'] | int > 0 %}
@@ -196,6 +197,12 @@
             end as lineage,
             verdicts.reasons as held_back,
             verdicts.warnings,
+            martfeast_declared.sharing,
+            -- What is said of the version that holds; who may use it is said as of now.
+            case
+                when martfeast_declared.declared is null or len(verdicts.reasons) = 0 then martfeast_declared.declared
+                else coalesce(before.declared, martfeast_declared.declared)
+            end as declared,
             coalesce(published.baseline, published.path) as compared_with,
             case
                 when published.baseline is not null then published.baseline_byte_count
@@ -214,6 +221,8 @@
         left join martfeast_measured as fresh on verdicts.mart_id = fresh.mart_id
         left join martfeast_current as published on verdicts.mart_id = published.unique_id
         left join tolerances on verdicts.mart_id = tolerances.mart_id
+        left join martfeast_declared on verdicts.mart_id = martfeast_declared.mart_id
+        left join martfeast_declared_before as before on verdicts.mart_id = before.mart_id
     ),
 
     compared as (

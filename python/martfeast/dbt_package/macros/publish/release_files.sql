@@ -139,7 +139,10 @@
             and release ->> '$.checksum' = sha256('{' || trim(content[80:], chr(10)))
     )
 
-    select read.typed from read
+    select
+        read.typed,
+        read.release
+    from read
     where
         read.typed.release_number > 0
         and json_type(read.release, '$.target') = 'VARCHAR'
