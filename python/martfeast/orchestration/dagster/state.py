@@ -80,7 +80,7 @@ class RunState:
                 lines.append(line)
                 self.context.log.info(line) if len(line) < 2000 else None
             code = running.wait()
-        if code == 0 or (code == REFUSED and not refused_is_said):
+        if code == 0 or (code in (REFUSED, USAGE) and not refused_is_said):
             return "\n".join(lines)
         name = " ".join([command.program, *command.arguments[:1]])
         is_worth_a_retry = code == INFRASTRUCTURE or code < 0
