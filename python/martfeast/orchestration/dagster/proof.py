@@ -123,7 +123,10 @@ class ProofRun:
 
     def _status(self) -> dict[str, Any] | None:
         printed = self.state.run(self.state.steps.status(), refused_is_said=False)
-        return None if printed is None else parse_json(printed)
+        if printed is None or "{\n" in printed:
+            return None if printed is None else parse_json(printed)
+        self.state.outcome.fail("martfeast status", " ".join(printed.split()))
+        return None
 
 
 def _findings(mart: dict[str, Any], names: tuple[str, ...] = ()) -> list[str]:
