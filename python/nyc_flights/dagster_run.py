@@ -70,7 +70,8 @@ def run_in_process() -> None:
 def served() -> Iterator[int]:
     """Serve the flights' code location on 127.0.0.1; the port."""
     port = free_port(PORT)
-    command = ["dagster-webserver", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
+    # With the daemon that starts runs which were asked for, and schedules.
+    command = ["dagster", "dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
     program = str(Path(sys.executable).with_name(command[0]))
     with subprocess.Popen([program, *command[1:]], cwd=PROJECT) as server:
         try:

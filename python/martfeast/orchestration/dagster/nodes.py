@@ -111,7 +111,8 @@ class NodeRun:
 
     def _log(self, said: Said, errors: list[str]) -> None:
         """Log a line of dbt's, with the node that it is about before it."""
-        name = said.unique_id.split(".")[-1] if said.unique_id else ""
+        # The kind, the package, the name; of some, a version or a hash.
+        name = said.unique_id.split(".")[2] if said.unique_id else ""
         text = f"[{name}] {said.text}" if name else said.text
         level = {"error": "error", "warn": "warning", "debug": "debug"}.get(said.level, "info")
         getattr(self.state.context.log, level)(text)

@@ -22,9 +22,13 @@ def observed_sources(steps: Steps, specs: Mapping[str, dg.AssetSpec]) -> dg.Asse
     if not fresh:
         return None
 
-    @dg.multi_observable_source_asset(  # type: ignore[untyped-decorator]
-        name=f"{as_name(steps.name)}_sources", specs=list(fresh.values()), can_subset=True
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        observed: Any = dg.multi_observable_source_asset(
+            name=f"{as_name(steps.name)}_sources", specs=list(fresh.values()), can_subset=True
+        )
+
+    @observed  # type: ignore[untyped-decorator]
     def sources(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
         code, printed = run_command(steps.freshness())
         found = steps.project.artifacts.target_path / "sources.json"

@@ -75,10 +75,11 @@ class RunState:
         """
         self.context.log.info(f"{command}")
         with Running(command) as running:
-            lines = []
+            lines: list[str] = []
             for line in running.lines():
                 lines.append(line)
-                self.context.log.info(line) if len(line) < 2000 else None
+                if "{" not in lines:  # from there on it is JSON, for programs
+                    self.context.log.info(line)
             code = running.wait()
         if code == 0 or (code in (REFUSED, USAGE) and not refused_is_said):
             return "\n".join(lines)
