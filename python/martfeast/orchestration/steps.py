@@ -85,14 +85,21 @@ class Steps:
                 found[unique_id] = (batch_size_of(model, time), time.start)
         return found
 
-    def roots(self, unique_ids: Iterable[str]) -> list[str]:
-        """Return those models that depend on no other of them; a backfill of these makes all."""
-        asked, graph = set(unique_ids), self.project.artifacts.graph
-        return [one for one in sorted(asked) if not asked & (set(graph.upstream(one)) - {one})]
+    def backfills(
+        self, unique_ids: Iterable[str], start: datetime, end: datetime
+    ) -> list[tuple[list[str], datetime]]:
+        """Return what makes a range of ranged models anew: names of models, and where each begins.
 
-    def names(self, unique_ids: Iterable[str]) -> list[str]:
-        """Return the names of models."""
-        return [self.project.artifacts.graph.models[one].name for one in unique_ids]
+        One entry for all, unless their batches have several sizes or their histories begin within
+        the range. Models that depend on others of them are left out: those make them too.
+        """
+        asked, graph = set(unique_ids), self.project.artifacts.graph
+        groups: dict[tuple[str, datetime], list[str]] = {}
+        for one in sorted(asked):
+            if asked.isdisjoint(set(graph.upstream(one)) - {one}):
+                size, first = self.batches[one]
+                groups.setdefault((size, max(start, first)), []).append(graph.models[one].name)
+        return [(names, begin) for (_, begin), names in groups.items() if begin < end]
 
     def selector(self, unique_id: str) -> str:
         """Return what selects a node, and no other, for dbt: its path by folders."""

@@ -55,13 +55,10 @@ class NodeRun:
         return start, datetime.strptime(asked.end, "%Y-%m-%d") + timedelta(days=1)
 
     def _backfill(self, ranged: list[str], start: datetime, end: datetime) -> Iterator[Event]:
-        """Make days anew by one command, or by one for each moment that histories start at."""
-        begins: dict[datetime, list[str]] = {}
-        for one in self.steps.roots(ranged):
-            begins.setdefault(max(start, self.steps.batches[one][1]), []).append(one)
-        for begin, roots in begins.items():
-            if begin < end:
-                command = self.steps.backfill(self.steps.names(roots), begin, end)
+        """Make days anew, by one command where batches have one size."""
+        for names, begin in self.steps.backfills(ranged, start, end):
+            if not self.outcome.failed:
+                command = self.steps.backfill(names, begin, end)
                 yield from self._dbt(command, is_batched=True)
 
     def _dbt(self, command: Command, *, is_batched: bool = False) -> Iterator[Event]:

@@ -138,15 +138,11 @@ class FlowRun:
                 message = "It is not made by ranges of event time from a start on."
                 raise refusal(name, "not-made-by-ranges", message, advice)
         begin, until = _utc(start), _utc(end)
-        groups: dict[tuple[str, datetime], list[str]] = {}
-        for one in self.steps.roots([named[name] for name in marts or named]):
-            size, first = batches[one]
-            groups.setdefault((size, max(begin, first)), []).append(one)
+        groups = self.steps.backfills([named[name] for name in marts or named], begin, until)
         if not groups:
             raise refusal("range", "nothing-by-ranges", "No model is.", "Leave start and end out.")
         done = True
-        for (_, first), ids in groups.items():
-            names = self.steps.names(ids)
+        for names, first in groups:
             command = self.steps.backfill(names, first, until)
             name = f"backfill {', '.join(names)} {first:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
             done = done and self._run(name, stages.backfill, command)
