@@ -18,6 +18,8 @@ class NodeRun:
         self.layout = state.layout
         self.steps = state.steps
         self.outcome = state.outcome
+        self.told: set[str] = set()
+        self.held_back = ""
 
     def events(self) -> Iterator[Event]:
         """Yield what was made and tested, as it is."""
@@ -35,7 +37,7 @@ class NodeRun:
         if nodes or tests:
             selected = [*nodes, *tests]
             is_all = len(selected) == len(self.layout.nodes) + len(self.layout.tests)
-            yield from self._dbt(self.steps.build(None if is_all else selected))
+            yield from self._build(None if is_all else selected)
         if days and ranged and not self.outcome.failed:
             yield from self._backfill(ranged, *days)
 
@@ -55,14 +57,28 @@ class NodeRun:
         return start, datetime.strptime(asked.end, "%Y-%m-%d") + timedelta(days=1)
 
     def _backfill(self, ranged: list[str], start: datetime, end: datetime) -> Iterator[Event]:
-        """Make days anew, by one command where batches have one size."""
-        for names, begin in self.steps.backfills(ranged, start, end):
-            if not self.outcome.failed:
-                command = self.steps.backfill(names, begin, end)
-                yield from self._dbt(command, is_batched=True)
+        """Make days anew, by one command where batches have one size.
 
-    def _dbt(self, command: Command, *, is_batched: bool = False) -> Iterator[Event]:
-        """Run dbt, and yield its nodes as they finish; those of batches once all have."""
+        What a batch or another command makes once more is one event: how it ended last.
+        """
+        last: dict[str, NodeFinished] = {}
+        for names, begin in self.steps.backfills(ranged, start, end):
+            if self.outcome.failed:
+                break
+            for event in self._dbt(self.steps.backfill(names, begin, end), is_batched=True):
+                last[event.unique_id] = event
+        for event in last.values():
+            yield from self._finished(event)
+        if self.held_back and not self.outcome.failed:
+            self.outcome.fail("martfeast backfill", self.held_back)
+
+    def _build(self, selected: list[str] | None) -> Iterator[Event]:
+        """Build and test nodes, all if none are named; each is told of as it ends."""
+        for event in self._dbt(self.steps.build(selected)):
+            yield from self._finished(event)
+
+    def _dbt(self, command: Command, *, is_batched: bool = False) -> Iterator[NodeFinished]:
+        """Run dbt; yield the end of each node, or if it is batched, of all that a good end has."""
         last: dict[str, NodeFinished] = {}
         errors: list[str] = []
         self.state.context.log.info(f"{command}")
@@ -73,13 +89,15 @@ class NodeRun:
                 elif isinstance(event, NodeFinished):
                     last[event.unique_id] = event
                     if not is_batched:
-                        yield from self._finished(event)
+                        yield event
             code = running.wait()
-        if is_batched and (code == 0 or (code == REFUSED and not _is_any_failed(last))):
-            for event in last.values():
-                yield from self._finished(event)
-        if code != 0 and not self.outcome.failed:
-            said = errors[-1] if errors else in_one_line(running.last_lines[-3:])
+        is_refused = code == REFUSED and not _is_any_failed(last)
+        if is_batched and (code == 0 or is_refused):
+            yield from last.values()
+        said = errors[-1] if errors else in_one_line(running.last_lines[-3:])
+        if is_batched and is_refused:
+            self.held_back = said
+        elif code != 0 and not self.outcome.failed:
             # dbt says 2 of whatever stopped it, a locked database too.
             is_final = is_batched and code in (REFUSED, USAGE)
             self.outcome.fail(command.program, said, is_worth_a_retry=not is_final)
@@ -89,7 +107,7 @@ class NodeRun:
         test = self.layout.tests.get(event.unique_id)
         if node is not None:
             if event.has_succeeded:
-                if node.key in self.state.context.selected_asset_keys:
+                if self._is_new(event, node.key in self.state.context.selected_asset_keys):
                     yield output_of_node(self.layout, event)
                 return
             self.outcome.blocked.add(node.key)
@@ -99,12 +117,18 @@ class NodeRun:
         elif event.status == SKIPPED:
             return
         elif test is not None:
-            if test.key in self.state.context.selected_asset_check_keys:
+            if self._is_new(event, test.key in self.state.context.selected_asset_check_keys):
                 yield check_result(test, event)
             if not event.has_succeeded:
                 self.outcome.fail(f"test {test.name}", event.message or event.status)
         elif not event.has_succeeded:
             self.outcome.fail(event.unique_id, event.message, is_worth_a_retry=True)
+
+    def _is_new(self, event: NodeFinished, is_selected: bool) -> bool:
+        """Tell whether Dagster is to be told of a node's end: it takes one from a run."""
+        is_new = is_selected and event.unique_id not in self.told
+        self.told.add(event.unique_id)
+        return is_new
 
     def _log(self, said: Said, errors: list[str]) -> None:
         """Log a line of dbt's, with the node that it is about before it."""
