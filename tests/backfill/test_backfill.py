@@ -473,3 +473,20 @@ def test_a_full_refresh_that_is_killed_leaves_a_gap(built_ranged, tmp_path):
     assert len(rows(library)) < 24
     (reason,) = library.published_mart(TITLES)["held_back"]
     assert f"{TITLES} has no rows of 2026-03-01 00:00 to 2026-03-12 00:00" in reason
+
+
+def test_a_backfill_notes_how_new_the_sources_were_that_it_read(replaced):
+    """Without that, the gate would refuse every mart on sources after a backfill."""
+    source = "sources: [{name: raw, schema: main, tables: [{name: shelf_checks, config:"
+    source += " {loaded_at_field: known_at, freshness: {warn_after: {count: 9, period: day}}}}]}]"
+    (replaced.path / "models/raw.yml").write_text(source)
+    sql = (replaced.path / SQL).read_text()
+    (replaced.path / SQL).write_text(
+        sql.replace("ref('shelf_checks')", "source('raw', 'shelf_checks')")
+    )
+    assert replaced.dbt("build", "--full-refresh").returncode == 0
+    loads = replaced.published_mart(TITLES)["sources"]
+    assert [load["loaded_at"] for load in loads] == ["2026-03-12 08:00:00"]
+    result, said = backfill(replaced, "--from", "2026-03-05", "--to", "2026-03-07")
+    assert result.returncode == 0, said
+    assert replaced.published_mart(TITLES)["sources"] == loads

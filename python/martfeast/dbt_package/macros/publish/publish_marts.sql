@@ -19,8 +19,11 @@
 #}
 {% macro publish_marts(results) %}
   {% if execute and results and flags.WHICH in ['build', 'run', 'test', 'seed', 'snapshot'] %}
-    {# `martfeast backfill` runs dbt batch by batch, and publishes when the last is tested. #}
     {% if env_var('MARTFEAST_BACKFILL', '') %}
+      {# `martfeast backfill` runs dbt batch by batch, and publishes when the last is tested. #}
+      {% if martfeast.keeps_evidence() %}
+        {% do martfeast.record_source_loads(results) %}
+      {% endif %}
     {% elif not martfeast.published_path() %}
       {% do log('martfeast: nothing was published: published_path has no path for target ' ~ target.name, info=true) %}
     {% elif martfeast.keeps_evidence() %}
