@@ -6,14 +6,15 @@
 
 import os
 from pathlib import Path
-from urllib.parse import quote
 
 from nyc_flights.dagster_run import HOME, served
 from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-SELECTION = '1+key:"carrier_performance_hourly"+4'
+PAGE = (
+    "assets/released/carrier_performance_hourly?view=lineage&lineageScope=neighbors&lineageDepth=3"
+)
 
 
 def main() -> None:
@@ -21,10 +22,10 @@ def main() -> None:
     os.environ["DAGSTER_HOME"] = str(HOME)
     with served() as port, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
-        page = browser.new_page(viewport={"width": 1600, "height": 900})
-        page.goto(f"http://127.0.0.1:{port}/asset-groups?asset-selection={quote(SELECTION)}")
-        page.get_by_text("late_arrival_prediction").first.wait_for(timeout=120_000)
-        page.wait_for_timeout(5000)  # the graph is laid out, and drawn
+        page = browser.new_page(viewport={"width": 2600, "height": 1200})
+        page.goto(f"http://127.0.0.1:{port}/{PAGE}")
+        page.get_by_text("Nearest Neighbors").wait_for(timeout=120_000)
+        page.wait_for_timeout(15_000)  # the graph is laid out, and drawn
         page.screenshot(path=FOLDER / "dagster.png")
         browser.close()
 

@@ -18,7 +18,14 @@ from nyc_flights.ports import free_port
 PROJECT = Path(__file__).parents[2]
 HOME = PROJECT / "data/dagster"
 # One run of a pool at a time, which is what a pool of one writer means.
-SETTINGS = "concurrency:\n  pools:\n    default_limit: 1\ntelemetry:\n  enabled: false\n"
+SETTINGS = """concurrency:
+  pools:
+    default_limit: 1
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
 JOB, MODULE = "nyc_flights_all", "nyc_flights.in_dagster"
 A_DAY = "2013-03-05"
 PORT = 3333
