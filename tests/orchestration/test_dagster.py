@@ -304,6 +304,27 @@ def test_a_run_that_is_cancelled_leaves_no_lock_and_no_half_release(daily, how):
 
 
 @pytest.mark.slow
+def test_a_source_is_as_fresh_as_its_newest_load(daily):
+    visits = "create or replace table main.visits as select {} as counted_at"
+    daily.library.replace_in(
+        "models/staging/_shelves__sources.yml",
+        "name: shelves\n",
+        "name: shelves\n    schema: main\n",
+    )
+    definitions_now = daily.definitions()
+    sources = [one for one in definitions_now.assets or [] if "sources" in one.node_def.name]
+    for age, is_fresh in (("now() - interval 1 hour", True), ("now() - interval 9 days", False)):
+        daily.library.execute(visits.format(f"cast({age} at time zone 'UTC' as timestamp)"))
+        assert dg.observe(sources, instance=daily.instance).success
+        [check] = definitions_now.asset_checks or []
+        result = dg.materialize(
+            [check, *sources], instance=daily.instance, selection=dg.AssetSelection.checks(check)
+        )
+        [evaluation] = result.get_asset_check_evaluations()
+        assert evaluation.passed == is_fresh
+
+
+@pytest.mark.slow
 def test_selections_have_no_limit_of_length(daily):
     """A selection that is longer than the system takes as arguments is run all the same."""
     names = [f"no_such_model_{number}_{'x' * 200}" for number in range(20_000)]

@@ -41,6 +41,11 @@ class Steps:
         return self.project.artifacts.graph.project_name
 
     @property
+    def lock(self) -> Path:
+        """The file that a run of an orchestrator locks, for as long as it may write."""
+        return self.project.artifacts.published_path / ".orchestration.lock"
+
+    @property
     def marts(self) -> dict[str, Mart]:
         """The project's own marts, which are published for Feast, by name."""
         return self.project.declaration.own_marts

@@ -11,8 +11,6 @@ from martfeast.orchestration.dagster.proof import ProofRun
 from martfeast.orchestration.dagster.serving import FeastRun
 from martfeast.orchestration.dagster.state import Event, RunState
 
-LOCK = ".orchestration.lock"
-
 
 def run_project(context: dg.AssetExecutionContext, layout: Layout) -> Iterator[Event]:
     """Make what was selected, each part only if what is before it is good.
@@ -24,8 +22,7 @@ def run_project(context: dg.AssetExecutionContext, layout: Layout) -> Iterator[E
     state = RunState(context, layout)
     proof, feast = ProofRun(state), FeastRun(state)
     # One writer, whatever the instance's pools say.
-    lock = layout.steps.project.artifacts.published_path / LOCK
-    with locked(lock, "another run of this project is at it"):
+    with locked(layout.steps.lock, "another run of this project is at it"):
         yield from NodeRun(state).events()
         yield from proof.released()
         status = yield from proof.judged()

@@ -16,7 +16,7 @@ from martfeast.causes import Cause
 from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.options import MOMENT, RefusingCommand
 from martfeast.orchestration.prefect.flow import flow_for
-from martfeast.orchestration.prefect.nodes import UNUSABLE
+from martfeast.orchestration.prefect.nodes import FAILED, UNUSABLE
 from martfeast.orchestration.steps import read_steps
 from martfeast.problems import refusal
 
@@ -44,8 +44,8 @@ def main(
 ) -> None:
     """Serve the flow of a dbt PROJECT on its schedules, until it is stopped; or run it once.
 
-    Served are the schedules that marts declare under meta.feast, or --cron. With --run it exits
-    with 1 if something failed or was refused.
+    Served are the schedules that marts declare under meta.feast, or --cron. With --run it exits as
+    martfeast's commands do: 1 refused by evidence, 2 not usable, 3 worth a retry.
     """
     parameters = {"target": target, "marts": list(marts) or None, "start": start, "end": end}
     if runs_once:
@@ -89,7 +89,8 @@ def deployments(
 def _exit_code(ended: State[Any]) -> int:
     if ended.is_completed():
         return 0
-    return Cause.USAGE if ended.name == UNUSABLE else Cause.EVIDENCE
+    causes = {UNUSABLE: Cause.USAGE, FAILED: Cause.INFRASTRUCTURE}
+    return causes.get(str(ended.name), Cause.EVIDENCE)
 
 
 if __name__ == "__main__":

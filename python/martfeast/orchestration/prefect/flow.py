@@ -17,12 +17,11 @@ from martfeast.orchestration.command import Command
 from martfeast.orchestration.content import nodes_of, reads_of
 from martfeast.orchestration.prefect import stages
 from martfeast.orchestration.prefect.build import Build, describe
-from martfeast.orchestration.prefect.nodes import UNUSABLE
+from martfeast.orchestration.prefect.nodes import FAILED, REFUSED, UNUSABLE
 from martfeast.orchestration.prefect.stages import Stage
 from martfeast.orchestration.steps import Steps, read_steps
 from martfeast.problems import DeclarationError, did_you_mean, refusal
 
-LOCK = ".orchestration.lock"
 # What a replay shows of a mart, by the criteria that ask for it.
 SHOWN_BY_REPLAY = ("replayed", "increments_equal_full")
 Project = str | Path | DbtProject
@@ -84,16 +83,18 @@ class FlowRun:
         self.retries, self.delay = retries, delay
         self.datasets = datasets
         self.failed: dict[str, str] = {}
+        self.kinds: set[str] = set()
 
     def run(self, marts: list[str], start: datetime | None, end: datetime | None) -> State[Any]:
         """Run all stages; return how the flow ends."""
-        published = self.steps.project.artifacts.published_path
-        with locked(published / LOCK, "another run of this project is at it"):
+        with locked(self.steps.lock, "another run of this project is at it"):
             is_made = self._make(marts, start, end)
             is_applied = is_made and self._apply()
         self._serve(is_applied)
         if self.failed:
-            return Failed(message=describe(self.failed))
+            kind = UNUSABLE if UNUSABLE in self.kinds else REFUSED
+            name = FAILED if self.kinds == {FAILED} else kind
+            return Failed(name=name, message=describe(self.failed))
         return Completed(message="All that was asked is done.")
 
     # dbt
@@ -104,7 +105,10 @@ class FlowRun:
             return self._backfill(marts, start, end)
         wanted = self._needed(marts) if marts else set(nodes_of(self.steps))
         run_id = str(prefect.runtime.flow_run.id)
-        self.failed |= Build(self.steps, wanted, run_id, self.retries, self.delay).run()
+        failed = Build(self.steps, wanted, run_id, self.retries, self.delay).run()
+        self.failed |= failed
+        # A model that fails is as wrong the next time; dbt itself that fails need not be.
+        self.kinds |= {FAILED if one == "dbt" else REFUSED for one in failed}
         publish = self.steps.publish()
         if publish is not None and "dbt" not in self.failed:
             return self._run("publish", stages.run_command, publish)
@@ -205,6 +209,7 @@ class FlowRun:
         ended: State[Any] = named(given, **others, return_state=True)
         if not ended.is_completed():
             self.failed[name] = ended.message or str(ended.name)
+            self.kinds.add(str(ended.name))
         return ended
 
     def _skip(self, name: str, because: str) -> bool:
