@@ -79,7 +79,7 @@ docs: land ## The dbt docs site as one file, target/static_index.html
 	@$(MAKE) --no-print-directory $(STAMPS)/documented
 
 .PHONY: lint
-lint: install $(DBT_PACKAGE) ## sqlfluff, ruff, mypy, import-linter
+lint: dagster prefect $(DBT_PACKAGE) ## sqlfluff, ruff, mypy (by the types of all extras but Spark), import-linter
 	$(call say,Lint)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-python lint-sql
 
