@@ -311,16 +311,15 @@ def test_a_source_is_as_fresh_as_its_newest_load(daily):
         "name: shelves\n",
         "name: shelves\n    schema: main\n",
     )
-    definitions_now = daily.definitions()
-    sources = [one for one in definitions_now.assets or [] if "sources" in one.node_def.name]
-    for age, is_fresh in (("now() - interval 1 hour", True), ("now() - interval 9 days", False)):
-        daily.library.execute(visits.format(f"cast({age} at time zone 'UTC' as timestamp)"))
-        assert dg.observe(sources, instance=daily.instance).success
-        [check] = definitions_now.asset_checks or []
-        result = dg.materialize(
-            [check, *sources], instance=daily.instance, selection=dg.AssetSelection.checks(check)
-        )
-        [evaluation] = result.get_asset_check_evaluations()
+    job = daily.definitions().get_repository_def().get_implicit_global_asset_job_def()
+    [check] = [one for one in job.asset_layer.asset_graph.asset_check_keys if "fresh" in one.name]
+    observing = job.get_subset(asset_selection={key("shelves/visits")}, asset_check_selection=set())
+    checking = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    for age, is_fresh in (("1 hour", True), ("9 days", False)):
+        daily.library.execute(visits.format(f"(now() - interval {age}) at time zone 'UTC'"))
+        assert observing.execute_in_process(instance=daily.instance).success
+        checked = checking.execute_in_process(instance=daily.instance)
+        [evaluation] = checked.get_asset_check_evaluations()
         assert evaluation.passed == is_fresh
 
 

@@ -33,7 +33,7 @@ def verdicts(library: Library) -> list[dict[str, object]]:
 
 def publish(library: Library) -> str:
     done = library.martfeast("publish", cwd=library.path)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ("held back" in done.stdout), done.stderr
     return done.stdout
 
 
