@@ -1,7 +1,6 @@
 """Prefect tasks of what comes after dbt's nodes: backfill, replay, gate, Feast, datasets."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -126,11 +125,11 @@ def _run(command: Command) -> tuple[int, str]:
     """Run a command; return its exit code and all that it printed. Its JSON is not logged."""
     logger = get_run_logger()
     logger.info("%s", command)
-    lines: Sequence[str] = []
+    lines: list[str] = []
     is_json = False
     with Running(command) as running:
         for line in running.lines():
-            lines = [*lines, line]
+            lines.append(line)
             is_json |= line == "{"
             if not is_json:
                 logger.info(line)
@@ -148,8 +147,8 @@ def _json(printed: str) -> Any:
 def _state(code: int, printed: str) -> State[Any]:
     """Return the state that a command's exit code stands for; the last lines say why."""
     printed, _, after = f"\n{printed}".partition("\n{\n")  # JSON is for programs
-    said = in_one_line([*printed.splitlines(), *after.partition("\n}")[2].splitlines()][-8:])
+    lines = [*printed.splitlines(), *after.partition("\n}")[2].splitlines()]
     if code == 0:
-        return Completed(message=said[-500:] or None)
+        return Completed(message=in_one_line(lines[-1:]) or None)
     name = NAMES.get(Cause(code), FAILED) if code in tuple(Cause) else FAILED
-    return Failed(name=name, message=said[-2000:] or f"It ended with {code}.")
+    return Failed(name=name, message=in_one_line(lines[-8:])[-2000:] or f"It ended with {code}.")
