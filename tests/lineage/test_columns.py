@@ -37,11 +37,13 @@ def test_every_column_is_traced(graph, lineage):
 
 def test_values_are_those_that_sqlglots_own_lineage_finds(graph, lineage):
     compared = 0
-    for unique_id in lineage.rows:
-        schema, names = {}, {}
+    for unique_id in lineage.selects:
+        names: dict[str, str] = {}
+        schema: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
         for one in graph.relations_read(unique_id):
             sql = f"select * from {graph.relation(one).relation.sql}"
             table = sqlglot.parse_one(sql, dialect="duckdb").find(exp.Table)
+            assert table is not None
             names[table.name.lower()] = one
             at = schema.setdefault(table.catalog, {}).setdefault(table.db, {})
             if lineage.columns[one]:
@@ -54,11 +56,12 @@ def test_values_are_those_that_sqlglots_own_lineage_finds(graph, lineage):
             identify=False,
             validate_qualify_columns=False,
         )
-        known = MappingSchema(schema, dialect="duckdb")
+        known, scope = MappingSchema(schema, dialect="duckdb"), build_scope(tree)
+        assert scope is not None
         for name, traced in lineage.columns[unique_id].items():
             theirs = {
                 ColumnKey(names[node.expression.name.lower()], node.name.split(".")[-1].strip('"'))
-                for node in to_node(name, build_scope(tree), "duckdb", known).walk()
+                for node in to_node(name, scope, "duckdb", known).walk()
                 if isinstance(node.expression, exp.Table)
             }
             ordered = {key for key, how in traced.shaped_by if how == "window"}

@@ -93,7 +93,7 @@ def column_json(traced: TracedProject, key: ColumnKey) -> dict[str, Any]:
     return {
         "column": traced.called(key),
         "relation": key.unique_id,
-        "how": found.how if key.unique_id in lineage.rows else None,
+        "how": found.how if key.unique_id in lineage.selects else None,
         "sql": [{"cte": step.name, "expression": step.sql} for step in found.steps],
         "made_of": [traced.called(one) for one in found.values],
         "upstream": [traced.called(one) for one in lineage.upstream(key)],
@@ -118,7 +118,7 @@ def column_report(traced: TracedProject, key: ColumnKey) -> str:
         lines.append(INDENT + " ".join(described.description.split()))
     for step in said["sql"]:
         lines.append(f"{INDENT}{step['cte'] or key.column} = {step['expression']}")
-    if key.unique_id in lineage.rows:
+    if key.unique_id in lineage.selects:
         lines += [
             "made of",
             *_tree(traced, key, lambda one: lineage.columns[one.unique_id][one.column]),

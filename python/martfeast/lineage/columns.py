@@ -10,7 +10,7 @@ from sqlglot.dialects.dialect import Dialect
 from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Model
 from martfeast.lineage.select import trace_select
-from martfeast.lineage.traced import ColumnKey, Known, Traced, Untraceable
+from martfeast.lineage.traced import ColumnKey, Known, Traced, TracedSelect, Untraceable
 
 # What dbt adds to the rows of a snapshot, and makes of the time at which it looks.
 SNAPSHOT_COLUMNS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
@@ -22,13 +22,13 @@ class ColumnLineage:
     """Where the columns of a project come from.
 
     columns: of each model, seed, snapshot and source, by unique_id and by name in lower case;
-    those of seeds and sources are computed of nothing. rows: by unique_id of a model, a checksum of
-    what decides which rows it has. untraced: why the columns of a model could not be traced, by
+    those of seeds and sources are computed of nothing. selects: of each traced model, by unique_id.
+    untraced: why the columns of a model could not be traced, by
     unique_id.
     """
 
     columns: Mapping[str, Mapping[str, Traced]]
-    rows: Mapping[str, str]
+    selects: Mapping[str, TracedSelect]
     untraced: Mapping[str, str]
 
     def upstream(self, key: ColumnKey) -> list[ColumnKey]:
@@ -59,11 +59,28 @@ class ColumnLineage:
         say that it is as it was.
         """
         if key not in self._definitions:
-            above = [self.definition(one) for one in self._traced(key).values]
+            self._definitions[key] = "itself"  # which an incremental model reads
+            traced = self._traced(key)
+            above = [self.definition(one) for one in traced.values]
+            above += [self.rows_definition(one) for one in traced.rows_of]
             is_there = key.column in self.columns.get(key.unique_id, ())
-            is_known = is_there and all(above) and key.unique_id not in self.untraced
-            text = "\0".join([*key, self._traced(key).definition, *above])
-            self._definitions[key] = hashlib.sha256(text.encode()).hexdigest() if is_known else ""
+            is_known = is_there and key.unique_id not in self.untraced
+            self._definitions[key] = _together([*key, traced.definition], above) if is_known else ""
+        return self._definitions[key]
+
+    def rows_definition(self, unique_id: str) -> str:
+        """Return a checksum of all that decides which rows a relation has, from the sources on.
+
+        '' where a model on the way could not be traced.
+        """
+        key = ColumnKey(unique_id, "")
+        if key not in self._definitions:
+            self._definitions[key] = "itself"
+            select = self.selects.get(unique_id, TracedSelect({}, "", (), ()))
+            above = [self.definition(one) for one in select.rows_by]
+            above += [self.rows_definition(one) for one in select.rows_of]
+            is_known = unique_id not in self.untraced
+            self._definitions[key] = _together([unique_id, select.rows], above) if is_known else ""
         return self._definitions[key]
 
     @cached_property
@@ -98,7 +115,7 @@ def trace_columns(graph: Graph) -> ColumnLineage:
 
     """
     columns: dict[str, Mapping[str, Traced]] = {}
-    rows: dict[str, str] = {}
+    selects: dict[str, TracedSelect] = {}
     untraced: dict[str, str] = {}
     for unique_id, source in graph.sources.items():
         columns[unique_id] = _described(source.columns)
@@ -116,12 +133,12 @@ def trace_columns(graph: Graph) -> ColumnLineage:
             untraced[unique_id] = str(error)
             columns[unique_id] = _described(model.columns)
             continue
-        columns[unique_id], rows[unique_id] = traced.columns, traced.rows
+        columns[unique_id], selects[unique_id] = traced.columns, traced
         if model.resource_type == "snapshot":
             added = [model.config.column(name) for name in SNAPSHOT_COLUMNS]
             columns[unique_id] = {**_described(added), **traced.columns}
     _add_undescribed(columns)
-    return ColumnLineage(columns, rows, untraced)
+    return ColumnLineage(columns, selects, untraced)
 
 
 def dialect_of(adapter_type: str) -> str:
@@ -154,6 +171,13 @@ def _relations_of(
         if relation.relation.sql:
             found[relation.relation.sql] = (unique_id, list(known) if is_whole else None)
     return found
+
+
+def _together(own: list[str], above: list[str]) -> str:
+    """Return a checksum of what something is and of what it is made of; '' if that is not known."""
+    if not all(above):
+        return ""
+    return hashlib.sha256("\0".join([*own, *above]).encode()).hexdigest()
 
 
 def _add_undescribed(columns: dict[str, Mapping[str, Traced]]) -> None:

@@ -79,9 +79,9 @@ def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> Trac
         raise Untraceable(f"the columns of {', '.join(unknown) or 'what it reads'} are not known")
     if len({name.lower() for name in names}) < len(names) or "" in names:
         raise Untraceable("it has columns without a name, or two of one name")
-    return TracedSelect(
-        {name.lower(): tracer.column(scope, name) for name in names}, tracer.rows(scope)
-    )
+    traced = {name.lower(): tracer.column(scope, name) for name in names}
+    rows = tracer.rows(scope)
+    return TracedSelect(traced, rows, united([tracer.rows_by]), united([tracer.relations(scope)]))
 
 
 def _require_traceable(tree: exp.Expr) -> None:
@@ -137,6 +137,8 @@ class _Tracer:
         self.traced: dict[tuple[int, str], Traced] = {}
         self.shapes: dict[int, tuple[tuple[ColumnKey, str], ...]] = {}
         self.row_checksums: dict[int, str] = {}
+        self.rows_by: list[ColumnKey] = []
+        self.listing: set[int] = set()
 
     def column(self, scope: Scope, name: str) -> Traced:
         """Trace a column of a scope."""
@@ -195,16 +197,20 @@ class _Tracer:
         elif next(parts_of(expression, exp.AggFunc), None) is not None:
             how = AGGREGATION
         is_count = any(counts_rows(one) for one in parts_of(expression, exp.Count))
-        counted = tuple(self._relations(scope)) if is_count else ()
+        counted = tuple(self.relations(scope)) if is_count else ()
         shaped = united(
             [*((value, WINDOW) for value in one.values), *one.shaped_by] for one in windows
         )
         definition = parts[0].definition if how == IDENTITY else _checksum(text)
+        rows_of: tuple[str, ...] = ()
         if depends_on_other_rows(scope, expression):
-            definition = _checksum(definition, self.rows(scope))
-        elif looked_up := list(self._lookups(scope, expression)):
-            definition = _checksum(definition, *looked_up)
-        own = Traced(how=how, counted=counted, shaped_by=shaped, definition=definition)
+            definition, rows_of = (
+                _checksum(definition, self.rows(scope)),
+                united([self.relations(scope)]),
+            )
+        elif looked_up := self._lookups(scope, expression):
+            definition, rows_of = _checksum(definition, *looked_up[0]), united([looked_up[1]])
+        own = Traced((), how, shaped, counted, rows_of, definition=definition)
         return own.and_all(parts)
 
     def _parts(self, scope: Scope, expression: exp.Expr) -> tuple[list[Traced], str, list[Traced]]:
@@ -221,15 +227,18 @@ class _Tracer:
             (windows if orders_window(node, expression) else parts).append(traced)
         return parts, text_with(expression, names, self.dialect), windows
 
-    def _lookups(self, scope: Scope, expression: exp.Expr) -> Iterator[str]:
-        """Yield what decides which row of a joined relation an expression is computed of."""
+    def _lookups(self, scope: Scope, expression: exp.Expr) -> tuple[list[str], list[str]] | None:
+        """Return what decides which rows of joined relations an expression reads, and of which."""
         named = {one.table for one in parts_of(expression, exp.Column)}
+        said: list[str] = []
+        relations: list[str] = []
         for join in joins_of(scope.expression):
             if (name := join.alias_or_name) in named:
                 source = scope.sources.get(name)
-                yield join_kind(join)
-                yield self.rows(source) if isinstance(source, Scope) else ""
-                yield from (self._parts(scope, clause)[1] for clause in join_clauses(join))
+                said += [join_kind(join), self.rows(source) if isinstance(source, Scope) else ""]
+                said += [self._parts(scope, clause)[1] for clause in join_clauses(join)]
+                relations += self._relations_in(source)
+        return (said, relations) if said else None
 
     def _of_query(self, scope: Scope, query: exp.Query) -> Traced:
         """Trace a query inside an expression: all its columns, and what decides on its rows."""
@@ -305,6 +314,7 @@ class _Tracer:
             for _, source in scope.selected_sources.values():
                 said.append(self.rows(source) if isinstance(source, Scope) else source.name)
             said += [join_kind(join) for join in joins_of(expression)]
+            self.rows_by += [key for key, _ in self._shaped_by(scope)]
             for how, clause in row_clauses(expression):
                 said += [how, self._parts(scope, clause)[1]]
             for name in ("distinct", "limit", "offset", "sample"):
@@ -314,15 +324,20 @@ class _Tracer:
             said.append(self._parts(scope, expression)[1])
         return _checksum(*said)
 
-    def _relations(self, scope: Scope) -> Iterator[str]:
+    def relations(self, scope: Scope) -> Iterator[str]:
         """Yield the relations of which a scope has the rows."""
         for branch in scope.set_operation_scopes or ():
-            yield from self._relations(branch)
+            yield from self.relations(branch)
         for _, source in scope.selected_sources.values():
-            if isinstance(source, Scope):
-                yield from self._relations(source)
-            elif source.name.lower() in self.unique_ids:
-                yield self.unique_ids[source.name.lower()]
+            yield from self._relations_in(source)
+
+    def _relations_in(self, source: Scope | exp.Table | None) -> Iterator[str]:
+        if isinstance(source, Scope) and id(source.expression) not in self.listing:
+            self.listing.add(id(source.expression))  # a recursive CTE has its own rows
+            yield from self.relations(self.scopes.get(id(source.expression), source))
+            self.listing.discard(id(source.expression))
+        elif isinstance(source, exp.Table) and source.name.lower() in self.unique_ids:
+            yield self.unique_ids[source.name.lower()]
 
     def _name(self, scope: Scope) -> str:
         parent = scope.expression.parent

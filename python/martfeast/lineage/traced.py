@@ -32,7 +32,8 @@ class Traced:
 
     values: the columns that its value is computed of. how: identity, transformation or aggregation.
     shaped_by: the columns that decide which rows it is computed of, and how: by filter, join, group
-    or window. counted: the unique_ids of relations whose rows are counted. steps: the expressions
+    or window. counted: the unique_ids of relations whose rows are counted. rows_of: of those whose
+    choice of rows its value depends on, as a sum or a lookup does. steps: the expressions
     that compute it, the last one first; what only passes it on is left out. definition: a
     checksum of all that computes it, in which names of CTEs and aliases do not matter.
     """
@@ -41,6 +42,7 @@ class Traced:
     how: str = IDENTITY
     shaped_by: tuple[tuple[ColumnKey, str], ...] = ()
     counted: tuple[str, ...] = ()
+    rows_of: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     definition: str = ""
 
@@ -52,6 +54,7 @@ class Traced:
             how=max((one.how for one in found), key=_HOWS.index),
             shaped_by=united(one.shaped_by for one in found),
             counted=united(one.counted for one in found),
+            rows_of=united(one.rows_of for one in found),
             steps=united(one.steps for one in found),
             definition=self.definition,
         )
@@ -59,10 +62,16 @@ class Traced:
 
 @dataclass(frozen=True)
 class TracedSelect:
-    """A SELECT. columns: by name, in its order. rows: a checksum of what decides on its rows."""
+    """A SELECT.
+
+    columns: by name, in its order. rows: a checksum of the SQL that decides on its rows.
+    rows_by: the columns that do. rows_of: the unique_ids of the relations that it takes rows of.
+    """
 
     columns: dict[str, Traced]
     rows: str
+    rows_by: tuple[ColumnKey, ...]
+    rows_of: tuple[str, ...]
 
 
 class Untraceable(Exception):
