@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import duckdb
 import pytest
+from click.testing import CliRunner
 from martfeast.causes import Cause, cause_of, cause_said
+from martfeast.options import RefusingCommand
 from martfeast.problems import DeclarationError, Problem
 
 DONE, EVIDENCE, USAGE, INFRASTRUCTURE = 0, 1, 2, 3
@@ -200,3 +203,12 @@ def test_an_error_of_the_engine_that_nobody_caught_is_a_sentence(built_library, 
     done = built_library.martfeast("replay", cwd=built_library.path)
     assert done.returncode == INFRASTRUCTURE
     assert done.stderr.startswith('Error: IOException: IO Error: Could not set lock on file "x"')
+
+
+def test_what_is_interrupted_says_so_as_a_shell_does():
+    @click.command(cls=RefusingCommand)
+    def waits():
+        raise KeyboardInterrupt
+
+    done = CliRunner().invoke(waits)
+    assert (done.exit_code, done.stderr) == (130, "Interrupted.\n")

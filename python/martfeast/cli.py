@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from martfeast.backfill.command import backfill_command
-from martfeast.changes.command import lineage_command
+from martfeast.changes.command import diff_command, lineage_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
@@ -115,7 +115,7 @@ def status(
     raise SystemExit(assessment.exit_code)
 
 
-for command in (backfill_command, lineage_command):
+for command in (backfill_command, diff_command, lineage_command):
     main.add_command(command)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., None])
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 IF_THERE = "feature_repo in the project, if there"
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
@@ -62,6 +63,9 @@ class _Refuses:
             raise _Ended(str(error), Cause.USAGE) from None
         except click.Abort:
             raise _Ended("The answer was no.", Cause.USAGE) from None
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:  # nobody reads any more what is printed; click ends quietly
             raise
         except Exception as error:

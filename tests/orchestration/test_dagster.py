@@ -263,6 +263,14 @@ def test_a_retry_runs_what_failed_on_the_same_day(daily, monkeypatch):
     sql.write_text(good)
 
 
+@pytest.mark.slow
+def test_a_run_without_a_day_is_refused_before_dbt_begins(daily):
+    ran = daily.run(partition=None)
+    assert not ran.is_success
+    assert "This run has no day" in ran.failure and NEWEST in ran.failure
+    assert ran.commands("dbt ") == []
+
+
 def published(library):
     """What is published, without locks."""
     files = library.published_bytes()

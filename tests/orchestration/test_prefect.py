@@ -1,5 +1,6 @@
 """A project in Prefect: real runs of it against Prefect's own server."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import prefect.settings
 import pytest
 from conftest import Library, copy_library
 from daily import ACTIVITY, LABELS, SEED, TITLES, make_daily, seed_of
+from martfeast.orchestration.command import Command, Running
 from martfeast.orchestration.prefect import build, flow_for
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
@@ -175,6 +177,38 @@ def test_what_is_made_of_seeds_is_not_made_again_while_it_is_as_it_was(made, lib
     assert f"model {LABELS}" in changed.named("Cached")
 
 
+def test_what_a_run_that_was_cut_off_was_to_make_is_made_again(made, library):
+    with Running(Command("dbt", ("build",), library.path)) as dbt:
+        assert any("OK loaded seed file" in line for line in dbt.lines())
+        assert dbt.process is not None
+        os.kill(dbt.process.pid, signal.SIGKILL)
+        dbt.wait()
+    ran = run(library)
+    assert ran.state.is_completed(), ran.state.message
+    assert {"seed shelf_checks", f"model {TITLES}"} <= ran.named("Completed")
+
+
+def test_a_mart_alone_is_ready_when_it_is_made_and_so_is_all_that_was_made_with_it(made, library):
+    seed = library.path / "seeds/member_days.csv"
+    seed.write_text(f"{seed.read_text()}1,2026-03-16 00:00:00,9,0.75,true,,2026-03-15 09:15:00\n")
+    ran = run(library, marts=[ACTIVITY])
+    assert ran.state.is_completed(), ran.state.message
+    # Of two models, one of which is not made: the gate asks for it all the same.
+    assert {f"model {ACTIVITY}", "test no_negative_loans"} <= ran.named("Completed")
+    assert f"model {TITLES}" not in ran.states
+    ended = run(library, start=datetime(2026, 3, 5), end=datetime(2026, 3, 4)).state
+    assert ended.name == "Unusable" and "[range-reversed]" in ended.message
+    ended = run(library, start=datetime(2020, 3, 5), end=datetime(2020, 3, 6)).state
+    assert ended.name == "Unusable" and "[range-before-start]" in ended.message
+
+
+def test_a_schedule_that_is_none_is_refused(made, library):
+    running = started(library, "--cron", "nonsense")
+    assert running.wait(120) == 2
+    assert "'nonsense' is no cron expression" in said(library)
+    assert "Traceback" not in said(library)
+
+
 def test_a_failed_test_blocks_what_is_downstream_and_a_retry_runs_that_alone(made, library):
     before = library.versions()
     seed = library.path / "seeds/member_days.csv"
@@ -285,13 +319,14 @@ def said(library) -> str:
     return (library.path / "said.txt").read_text()
 
 
-def test_a_run_that_is_killed_leaves_no_lock_and_no_half_release(made, library):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_killed_leaves_no_lock_and_no_half_release(made, library, how):
     slowly(library)
     before = published(library)
     running = started(library, "--run")
     _wait(lambda: f"model {TITLES}' - Finished" in said(library), running)
-    running.kill()
-    assert running.wait() == -signal.SIGKILL
+    running.send_signal(how)
+    assert running.wait(60) == (130 if how == signal.SIGINT else -how)
     assert_unlocked(library)
     assert published(library) == before
 

@@ -54,5 +54,7 @@ def backfill_command(
         click.echo(str(changes))
     for name, reasons in done.held_back.items():
         click.echo(f"{name} is held back: {'; '.join(reasons)}")
+    if done.held_back:
+        click.echo("`martfeast status` says what to do; after a run that was cut off, `dbt build`.")
     click.echo(f"Release {done.release} holds.")
     raise SystemExit(1 if done.held_back else 0)

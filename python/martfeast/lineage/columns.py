@@ -151,7 +151,7 @@ def _compiled(model: Model) -> str:
     if model.code.language != "sql":
         raise Untraceable(f"it is written in {model.code.language}, and not in SQL")
     if not model.code.compiled:
-        raise Untraceable("dbt has not compiled it: run `dbt compile`")
+        raise Untraceable("dbt has not compiled it: run `dbt compile --full-refresh`")
     return model.code.compiled
 
 

@@ -12,13 +12,18 @@ from martfeast.engines.abilities import REPLAY_ENGINE
 from martfeast.from_dbt.checksums import code_checksum
 from martfeast.orchestration.steps import BUILT, Steps
 
-# The last run that was to make each node, or to test it, by the evidence in the warehouse.
+# The last run that was to make each node, or to test it, by the evidence in the warehouse: by what
+# it was to do, as a run that was cut off has no results.
 _LAST_RUNS = (
-    "select results.node_id, max_by(results.invocation_id, invocations.invocation_number) as run"
+    "select node_id, max_by(invocation_id, invocation_number) as run from ("
+    " select invocation_id, invocation_number, unnest(selected_nodes) as node_id"
+    " from {invocations}"
+    " union all"
+    " select results.invocation_id, invocations.invocation_number, results.node_id"
     " from {results} as results"
     " inner join {invocations} as invocations"
     " on results.invocation_id = invocations.invocation_id"
-    " group by results.node_id"
+    ") group by node_id"
 )
 _RELATIONS = "select table_catalog, table_schema, table_name from information_schema.tables"
 

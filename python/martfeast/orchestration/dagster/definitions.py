@@ -90,8 +90,9 @@ def _jobs(steps: Steps, layout: Layout) -> tuple[list[Any], list[dg.ScheduleDefi
         slug = re.sub(r"\W+", "_", cron.replace("*", "x").replace("/", "_per_"))
         job = dg.define_asset_job(
             f"{name}_{slug}",
-            (released.upstream() | released.downstream()) & everything,
-            description=f"What {', '.join(marts)} need and feed, at '{cron}' UTC.",
+            # What is made of something that is made again has to be made again too.
+            released.upstream().downstream() & everything,
+            description=f"{', '.join(marts)}, with what they need and what is made of that; '{cron}' UTC.",
         )
         jobs.append(job)
         schedules.append(_schedule(job, cron, layout.days))

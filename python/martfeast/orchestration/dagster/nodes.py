@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+import dagster as dg
+
 from martfeast.orchestration.command import Command, Running, in_one_line
 from martfeast.orchestration.dagster.events import check_result, output_of_node
 from martfeast.orchestration.dagster.state import REFUSED, USAGE, Event, RunState
@@ -48,7 +50,18 @@ class NodeRun:
         does every day. Where nothing was ever built there is nothing to make anew.
         """
         days, context = self.layout.days, self.state.context
-        if days is None or not (context.has_partition_key or context.has_partition_key_range):
+        if days is None:
+            return None
+        if not (context.has_partition_key or context.has_partition_key_range):
+            # Dagster would refuse the first output of such an asset, in the middle of dbt's run.
+            if {one.key for one in self.layout.specs if one.partitions_def} & self.state.assets:
+                newest = days.get_last_partition_key()
+                raise dg.Failure(
+                    "This run has no day, and what it is to make has days. Choose one: with the"
+                    f" newest, {newest}, dbt makes what is new. On the command line: --partition"
+                    f""" {newest}, or --tags '{{"dagster/partition": "{newest}"}}'.""",
+                    allow_retries=False,
+                )
             return None
         asked = context.partition_key_range
         if asked.start == days.get_last_partition_key() or self.state.release().number == 0:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,13 +12,15 @@ from typing import Any
 import click
 from prefect import serve
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 
 from martfeast.causes import Cause
 from martfeast.from_dbt.dbt_project import DbtProject
-from martfeast.options import MOMENT, RefusingCommand
+from martfeast.options import INTERRUPTED, MOMENT, RefusingCommand
+from martfeast.orchestration.child import GRACE_SECONDS
 from martfeast.orchestration.prefect.flow import flow_for
-from martfeast.orchestration.prefect.nodes import FAILED, UNUSABLE
+from martfeast.orchestration.prefect.nodes import REFUSED, UNUSABLE
 from martfeast.orchestration.steps import read_steps
 from martfeast.problems import refusal
 
@@ -30,7 +34,12 @@ SERVED = "martfeast.orchestration.prefect.served.build"
 )
 @click.option("--run", "runs_once", is_flag=True, help="Run once, now, and exit.")
 @click.option("--target", help="The dbt target.")
-@click.option("--mart", "marts", multiple=True, help="Only this mart, with all that it needs.")
+@click.option(
+    "--mart",
+    "marts",
+    multiple=True,
+    help="Only this mart, what it is made of, and what is made of that.",
+)
 @click.option("--from", "start", type=MOMENT, help="Make ranges anew from this moment (UTC) on.")
 @click.option("--to", "end", type=MOMENT, help="The moment (UTC) after the last.")
 def main(
@@ -49,6 +58,7 @@ def main(
     """
     parameters = {"target": target, "marts": list(marts) or None, "start": start, "end": end}
     if runs_once:
+        _end_when_interrupted()
         build: Callable[..., State[Any]] = flow_for(project)
         ended = build(**parameters, return_state=True)
         click.echo(f"{ended.name}: {ended.message}", err=not ended.is_completed())
@@ -67,6 +77,8 @@ def deployments(
 
     """
     steps = read_steps(DbtProject(project, target=parameters["target"]))
+    if cron is not None:
+        _require_cron(cron)
     schedules: dict[str, list[str]] = {cron: []} if cron else steps.schedules
     if not schedules:
         raise refusal(
@@ -86,11 +98,38 @@ def deployments(
     ]
 
 
+def _require_cron(cron: str) -> None:
+    try:
+        CronSchedule(cron=cron)
+    except ValueError:
+        message, advice = f"'{cron}' is no cron expression.", "Write it as '30 6 * * *', in UTC."
+        raise refusal("--cron", "cron-unreadable", message, advice) from None
+
+
+def _end_when_interrupted() -> None:
+    """Let Ctrl-C end this process even where Prefect waits for a server that Ctrl-C ended too.
+
+    Commands end with the process that started them.
+    """
+    seen: list[int] = []
+
+    def interrupted(*_: Any) -> None:
+        if seen:
+            os._exit(INTERRUPTED)
+        seen.append(1)
+        waited = threading.Timer(GRACE_SECONDS, os._exit, [INTERRUPTED])
+        waited.daemon = True
+        waited.start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupted)
+
+
 def _exit_code(ended: State[Any]) -> int:
     if ended.is_completed():
         return 0
-    causes = {UNUSABLE: Cause.USAGE, FAILED: Cause.INFRASTRUCTURE}
-    return causes.get(str(ended.name), Cause.EVIDENCE)
+    causes = {UNUSABLE: Cause.USAGE, REFUSED: Cause.EVIDENCE}
+    return causes.get(str(ended.name), Cause.INFRASTRUCTURE)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 from martfeast.files import locked
 from martfeast.from_dbt.dbt_project import DbtProject
 from martfeast.orchestration.command import Command
-from martfeast.orchestration.content import nodes_of, reads_of
+from martfeast.orchestration.content import nodes_of
 from martfeast.orchestration.prefect import stages
 from martfeast.orchestration.prefect.build import Build, describe
 from martfeast.orchestration.prefect.nodes import FAILED, REFUSED, UNUSABLE
@@ -115,19 +115,21 @@ class FlowRun:
         return "dbt" not in self.failed
 
     def _needed(self, marts: list[str]) -> set[str]:
-        """Return marts and all that they are made of, with the tests that read nothing else."""
+        """Return marts, all that they are made of, and all that is made of that; with the tests.
+
+        What is made of something that was made again is older than that, and could not be
+        published.
+        """
         nodes, graph = nodes_of(self.steps), self.steps.project.artifacts.graph
         for name in marts:
             if name not in self.steps.marts:
                 advice = did_you_mean(name, self.steps.marts, "`martfeast status` lists them.")
                 raise refusal(name, "mart-unknown", "There is no such mart.", advice)
         above = {up for name in marts for up in graph.upstream(self.steps.marts[name].unique_id)}
-        return {
-            one
-            for one, node in nodes.items()
-            if one in above
-            or (node["resource_type"] in ("test", "unit_test") and above >= {*reads_of(node)})
-        }
+        again = above & graph.models.keys()  # sources are not made
+        made = {one for one in graph.models if not again.isdisjoint(graph.upstream(one))}
+        tests = {test.unique_id for test in graph.tests_of(made)}
+        return (made | tests) & nodes.keys()
 
     def _backfill(self, marts: list[str], start: datetime | None, end: datetime | None) -> bool:
         if start is None or end is None:
@@ -144,13 +146,26 @@ class FlowRun:
         begin, until = _utc(start), _utc(end)
         groups = self.steps.backfills([named[name] for name in marts or named], begin, until)
         if not groups:
-            raise refusal("range", "nothing-by-ranges", "No model is.", "Leave start and end out.")
+            raise self._no_range(begin, until)
         done = True
         for names, first in groups:
             command = self.steps.backfill(names, first, until)
             name = f"backfill {', '.join(names)} {first:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
             done = done and self._run(name, stages.backfill, command)
         return done
+
+    def _no_range(self, begin: datetime, until: datetime) -> DeclarationError:
+        """Return why there is nothing to make in a range."""
+        if begin >= until:
+            message = f"{begin:%Y-%m-%d %H:%M} is not before {until:%Y-%m-%d %H:%M}."
+            advice = "Give start the first moment and end the moment after the last, in UTC."
+            return refusal("range", "range-reversed", message, advice)
+        if not self.steps.batches:
+            advice = "Leave start and end out."
+            return refusal("range", "nothing-by-ranges", "No model is made by ranges.", advice)
+        first = min(first for _, first in self.steps.batches.values())
+        message = f"It ends before histories start; the first one does at {first:%Y-%m-%d %H:%M}."
+        return refusal("range", "range-before-start", message, "Begin there.")
 
     # The gate and Feast
 
