@@ -107,11 +107,12 @@ def build_dataset(
 
     def built() -> "Iterator[RunEvent]":
         from martfeast.declaration.project import read_project
+        from martfeast.gate.assess import assess
         from martfeast.openlineage.naming import feast_namespace
         from martfeast.openlineage.training_sets import dataset_events
 
         namespace = feast_namespace(feature_repo.config())
-        yield from dataset_events(read_project(dbt_project), namespace, dataset)
+        yield from dataset_events(assess(read_project(dbt_project)), namespace, dataset)
 
     sender.send(built)
     return dataset

@@ -19,25 +19,31 @@ if TYPE_CHECKING:
     from martfeast.datasets.record import DatasetRecord
     from martfeast.declaration.declared import Declaration
     from martfeast.declaration.project import Project
+    from martfeast.gate.assess import Assessment
 
 
-def dataset_events(project: "Project", namespace: str, dataset: "Dataset") -> Iterator[RunEvent]:
+def dataset_events(
+    assessment: "Assessment", namespace: str, dataset: "Dataset"
+) -> Iterator[RunEvent]:
     """Yield that a training set was built: the same run however often it is asked for.
 
     Args:
-        project: that it was built from.
+        assessment: of the project that it was built from.
         namespace: of Feast's objects.
         dataset: the training set.
 
     """
-    record, declaration = dataset.record, project.declaration
+    project, record = assessment.project, dataset.record
+    declaration = project.declaration
+    replays = {one.mart.name: one.replay for one in assessment.readiness}
     written = file(dataset.path / DATA)
     read = _files(declaration, record)
     inputs = [InputDataset(namespace=namespace, name=record.inputs.registry.feature_service)]
     for name, path in read.items():
         mart = declaration.marts[name]
         assert mart.version is not None  # a training set was built of it
-        inputs.append(published_file(project.artifacts.graph, mart, path, mart.version, None))
+        vouched = (mart.version, replays.get(name))
+        inputs.append(published_file(project.artifacts.graph, mart, path, *vouched))
     counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
         rowCount=record.file.rows, size=record.file.bytes, fileCount=1
     )
