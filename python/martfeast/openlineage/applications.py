@@ -70,7 +70,7 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
     )
     from martfeast.openlineage.naming import Name, feast_namespace, file
     from martfeast.openlineage.publications import publish_events
-    from martfeast.openlineage.runs import event
+    from martfeast.openlineage.runs import happened
 
     project = exposed.assessment.project
     declaration, graph = project.declaration, project.artifacts.graph
@@ -90,7 +90,7 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
             **owned(mart.group, mart.owner),
             **same_columns([one.name for one in columns], name),
         }
-        yield event(
+        yield from happened(
             RunState.COMPLETE,
             Name(namespace, f"feature_view_{mart.name}"),
             "apply",
@@ -110,7 +110,7 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
             **owned("", one.owner),
             **columns_from(taken, "IDENTITY"),
         }
-        yield event(
+        yield from happened(
             RunState.COMPLETE,
             Name(namespace, f"feature_service_{one.name}"),
             "apply",

@@ -11,7 +11,7 @@ from openlineage.client.facet_v2 import output_statistics_output_dataset
 
 from martfeast.openlineage.facets import file_facets, same_columns
 from martfeast.openlineage.naming import Name, feast_namespace, file
-from martfeast.openlineage.runs import event
+from martfeast.openlineage.runs import happened
 from martfeast.to_feast.objects import source_name
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def materialize_events(
     views = {view.name: view for view in store.list_feature_views()}
     namespace = feast_namespace(store.config)
     for one in done:
-        yield _written(store, views[one.view], one, namespace)
+        yield from _written(store, views[one.view], one, namespace)
     if failed in views:
-        yield event(
+        yield from happened(
             RunState.FAIL,
             _job(namespace, failed),
             "materialize",
@@ -54,7 +54,7 @@ def _job(namespace: str, view: str) -> Name:
 
 def _written(
     store: "FeatureStore", view: "FeatureView", one: "Written", namespace: str
-) -> RunEvent:
+) -> Iterator[RunEvent]:
     from feast.openlineage.mappers import online_store_to_dataset, resolve_online_store_type
 
     source: Any = view.batch_source
@@ -66,7 +66,7 @@ def _written(
         rowCount=one.row_count
     )
     of_view = Name(namespace, view.name)
-    return event(
+    yield from happened(
         RunState.COMPLETE,
         _job(namespace, view.name),
         "materialize",

@@ -31,7 +31,7 @@ from martfeast.openlineage.naming import (
     source_file,
     table,
 )
-from martfeast.openlineage.runs import event
+from martfeast.openlineage.runs import happened
 from martfeast.published.release import PUBLISHED_AT, PublishedVersion, Verdict
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def publish_events(assessment: "Assessment") -> Iterator[RunEvent]:
         job = Name(job_namespace(), f"{project.artifacts.graph.project_name}.{mart.name}.publish")
         if verdict.version:
             replay = replays.get(mart.unique_id)
-            yield _published(project, mart, verdict.version, job, replay)
+            yield from _published(project, mart, verdict.version, job, replay)
         if verdict.held_back:
-            yield _held_back(project, mart, verdict, job)
+            yield from _held_back(project, mart, verdict, job)
 
 
 def _source_events(project: "Project") -> Iterator[RunEvent]:
@@ -75,7 +75,7 @@ def _source_events(project: "Project") -> Iterator[RunEvent]:
         read = table(release, source)
         facets = {**documented(source.description), **_source_columns(source)}
         columns = same_columns(source.columns, landed)
-        yield event(
+        yield from happened(
             RunState.COMPLETE,
             Name(job_namespace(), f"{graph.project_name}.{source.alias}.read"),
             "read",
@@ -98,8 +98,8 @@ def _published(
     version: PublishedVersion,
     job: Name,
     replay: "ReplayRecord | None",
-) -> RunEvent:
-    """Return that a version was published: the mart's table read, its file written."""
+) -> Iterator[RunEvent]:
+    """Yield that a version was published: the mart's table read, its file written."""
     graph, release = project.artifacts.graph, project.release
     read, written = table(release, graph.models[mart.unique_id]), file(version.path)
     said = {**mart_columns(mart.columns), **owned(mart.group, mart.owner)}
@@ -112,7 +112,7 @@ def _published(
     )
     published = (PUBLISHED_AT, "timestamp", "When the row was published, UTC.")
     file_columns = [(one.name, one.data_type.lower(), one.description) for one in mart.columns]
-    return event(
+    yield from happened(
         RunState.COMPLETE,
         job,
         "publish",
@@ -143,11 +143,11 @@ def _published(
     )
 
 
-def _held_back(project: "Project", mart: Mart, verdict: Verdict, job: Name) -> RunEvent:
-    """Return that a mart's present rows were not published, and why."""
+def _held_back(project: "Project", mart: Mart, verdict: Verdict, job: Name) -> Iterator[RunEvent]:
+    """Yield that a mart's present rows were not published, and why."""
     release = project.release
     read = table(release, project.artifacts.graph.models[mart.unique_id])
-    return event(
+    yield from happened(
         RunState.FAIL,
         job,
         "publish",

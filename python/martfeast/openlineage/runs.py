@@ -1,6 +1,6 @@
 """Runs of jobs: what happened once, and what begins and ends, as OpenLineage's events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,7 +48,7 @@ def event(
     # DataHub takes no run of a producer that it does not know unless this names the engine.
     facets: dict[str, Any] = {
         "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
-            version=VERSION, name="martfeast", openlineageAdapterVersion=VERSION
+            version=VERSION or "", name="martfeast"
         )
     }
     if failure:
@@ -68,3 +68,21 @@ def event(
         outputs=list(outputs),
         producer=PRODUCER,
     )
+
+
+def happened(
+    state: RunState,
+    job: Name,
+    kind: str,
+    run_id: str,
+    at: datetime,
+    inputs: Sequence[InputDataset] = (),
+    outputs: Sequence[OutputDataset] = (),
+    failure: str = "",
+) -> Iterator[RunEvent]:
+    """Yield the two events that a run is to have, of one whose end alone is known.
+
+    The arguments are those of `event`, of its end.
+    """
+    yield event(RunState.START, job, kind, run_id, at, inputs)
+    yield event(state, job, kind, run_id, at, inputs, outputs, failure)

@@ -12,7 +12,7 @@ from martfeast.datasets.folder import DATA
 from martfeast.declaration.declared import ASKED_AT
 from martfeast.openlineage.facets import columns_from, file_facets, owned, published_file, schema
 from martfeast.openlineage.naming import Name, file, job_namespace, run_id
-from martfeast.openlineage.runs import event
+from martfeast.openlineage.runs import happened
 
 if TYPE_CHECKING:
     from martfeast.datasets.build import Dataset
@@ -53,7 +53,7 @@ def dataset_events(
         **owned("", record.about.owner),
         **columns_from(_columns(declaration, record, read), "IDENTITY"),
     }
-    yield event(
+    yield from happened(
         RunState.COMPLETE,
         job(project, record.name),
         "dataset",
@@ -73,7 +73,7 @@ def dataset_events(
 
 def refused_event(project: "Project", exposure: str, why: str) -> Iterator[RunEvent]:
     """Yield that a training set could not be had, and why."""
-    yield event(
+    yield from happened(
         RunState.FAIL,
         job(project, exposure),
         "dataset",
