@@ -31,6 +31,7 @@ sources:
         columns:
           - {name: member_id, description: The member.}
           - {name: known_at, description: "The end of the day, UTC."}
+          - {name: overdue_share_30d, description: Share of loans that came back late.}
 """
 DBT_OL = "import sys; from openlineage.dbt import main; sys.exit(main())"
 TRAIN = """

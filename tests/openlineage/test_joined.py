@@ -76,8 +76,10 @@ def test_one_path_leads_from_the_landed_file_to_the_trained_model(told_library):
 
 def column_edges(events):
     for event in events:
-        for one in event.get("outputs", []):
-            for column, said in one["facets"].get("columnLineage", {}).get("fields", {}).items():
+        for one in [*event.get("inputs", []), *event.get("outputs", [])]:
+            for column, said in (
+                one.get("facets", {}).get("columnLineage", {}).get("fields", {}).items()
+            ):
                 for read in said["inputFields"]:
                     yield (
                         (read["namespace"], read["name"], read["field"]),
@@ -98,6 +100,8 @@ def test_a_column_of_the_training_set_leads_back_to_the_landed_files(told_librar
     table = ("duckdb://library.duckdb", f"library.main.{VIEW}", "overdue_share_30d")
     assert ("file", version_of(told_library, VIEW), "overdue_share_30d") in seen
     assert table in seen
+    landed = str(told_library.path / "landed/member_days.parquet")
+    assert ("file", landed, "overdue_share_30d") in seen
     # Renamed on the way: the moment that a label row is asked at.
     assert ("file", version_of(told_library, "loan_labels"), "predicted_at") in seen
 

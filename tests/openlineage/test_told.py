@@ -67,6 +67,19 @@ def test_a_publication_tells_what_vouches_for_it(told_library):
     assert facets["martfeast_replay"]["comparedRows"] > 0
 
 
+def test_a_publication_tells_what_the_columns_of_the_table_are_computed_of(told_library):
+    *_, event = of_job(told_library.events, "library.loan_labels.publish")
+    said = event["inputs"][0]["facets"]["columnLineage"]
+    late = said["fields"]["is_overdue"]["inputFields"]
+    assert {(one["name"], one["field"]) for one in late} == {
+        ("library.main.loan_returns", "returned_at"),
+        ("library.main.loans", "due_at"),
+    }
+    assert {one["transformations"][0]["subtype"] for one in late} == {"TRANSFORMATION"}
+    joined = {(one["name"], one["transformations"][0]["subtype"]) for one in said["dataset"]}
+    assert ("library.main.loan_returns", "JOIN") in joined
+
+
 def test_feast_reads_the_file_that_was_published_by_a_source_of_another_name(told_library):
     from feast import FeatureStore
 

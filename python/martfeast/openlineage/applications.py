@@ -60,8 +60,9 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
     """Yield what the release tells, so that no path has a hole, and that it was applied now."""
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunState
 
+    from martfeast.lineage.columns import trace_columns
     from martfeast.openlineage.facets import (
-        columns_from,
+        copied_columns,
         documented,
         mart_columns,
         owned,
@@ -74,7 +75,7 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
 
     project = exposed.assessment.project
     declaration, graph = project.declaration, project.artifacts.graph
-    yield from publish_events(exposed.assessment)
+    yield from publish_events(exposed.assessment, trace_columns(graph))
     if exposed.feature_repo is None:
         return
     namespace = feast_namespace(exposed.feature_repo.config())
@@ -108,7 +109,7 @@ def apply_events(exposed: Exposed) -> "Iterator[RunEvent]":
         facets = {
             **documented(one.description),
             **owned("", one.owner),
-            **columns_from(taken, "IDENTITY"),
+            **copied_columns(taken),
         }
         yield from happened(
             RunState.COMPLETE,

@@ -18,12 +18,16 @@ from openlineage.client.facet_v2 import (
 
 from martfeast.declaration.declared import Column, Mart
 from martfeast.from_dbt.graph import Graph
+from martfeast.lineage.columns import ColumnLineage
+from martfeast.lineage.traced import FILTER, GROUP, JOIN, WINDOW, Traced
 from martfeast.openlineage.naming import Name
 from martfeast.published.release import PublishedVersion
 from martfeast.published.replays import ReplayRecord
 from martfeast.to_feast.objects import source_name
 
 Facets = dict[str, Any]
+# How columns decide on rows, in OpenLineage's words.
+_HOWS = {FILTER: "FILTER", GROUP: "GROUP_BY", JOIN: "JOIN", WINDOW: "WINDOW"}
 REPLAY_SCHEMA = "urn:martfeast:openlineage:1-0-0:ReplayDatasetFacet"
 
 
@@ -92,52 +96,68 @@ def mart_columns(columns: Iterable[Column]) -> Facets:
     return schema((one.name, one.data_type.lower(), one.description) for one in columns)
 
 
-def same_columns(names: Iterable[str], of: Name) -> Facets:
-    """Return the facet of columns that are copied, as they are, from those of another data set."""
-    return columns_from({name: [(of, name)] for name in names}, "IDENTITY")
-
-
-def columns_from(
-    columns: Mapping[str, Sequence[tuple[Name, str]]],
-    subtype: str,
-    shaped_by: Iterable[tuple[Name, str, str]] = (),
+def traced_columns(
+    lineage: ColumnLineage, unique_id: str, names: Mapping[str, Name], columns: Iterable[str]
 ) -> Facets:
-    """Return the facet of where columns come from.
+    """Return the facet of what a model's columns are computed of, one step away.
 
     Args:
-        columns: of each column, those that its value is computed of.
-        subtype: how, in OpenLineage's words: IDENTITY, TRANSFORMATION or AGGREGATION.
-        shaped_by: columns that decide which rows there are, with how: JOIN, FILTER and so on.
+        lineage: of the project's columns; a model that could not be traced has no facet.
+        unique_id: the model's.
+        names: what relations are called, by unique_id.
+        columns: the model's, as they are declared.
 
     """
-    direct = [column_lineage_dataset.Transformation(type="DIRECT", subtype=subtype)]
-    fields = {
-        name: column_lineage_dataset.Fields(
-            inputFields=[
-                column_lineage_dataset.InputField(
-                    namespace=of.namespace, name=of.name, field=column, transformations=direct
-                )
-                for of, column in inputs
-            ]
-        )
-        for name, inputs in columns.items()
-        if inputs
-    }
+    if unique_id in lineage.untraced:
+        return {}
+    traced = {name: lineage.columns[unique_id].get(name.lower(), Traced()) for name in columns}
+    fields = {name: _fields(one, names) for name, one in traced.items() if one.values}
+    shapes = dict.fromkeys(one for of in traced.values() for one in of.shaped_by)
     whole = [
-        column_lineage_dataset.InputField(
-            namespace=of.namespace,
-            name=of.name,
-            field=column,
-            transformations=[
-                column_lineage_dataset.Transformation(type="INDIRECT", subtype=how.upper())
-            ],
-        )
-        for of, column, how in shaped_by
+        _input_field(names[key.unique_id], key.column, "INDIRECT", _HOWS[how])
+        for key, how in shapes
+        if key.unique_id in names
     ]
     if not fields and not whole:
         return {}
     facet = column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields, dataset=whole)
     return {"columnLineage": facet}
+
+
+def _fields(traced: Traced, names: Mapping[str, Name]) -> column_lineage_dataset.Fields:
+    inputs = [
+        _input_field(names[key.unique_id], key.column, "DIRECT", traced.how.upper())
+        for key in traced.values
+        if key.unique_id in names
+    ]
+    return column_lineage_dataset.Fields(inputFields=inputs)
+
+
+def _input_field(
+    of: Name, column: str, kind: str, subtype: str
+) -> column_lineage_dataset.InputField:
+    how = column_lineage_dataset.Transformation(type=kind, subtype=subtype)
+    return column_lineage_dataset.InputField(
+        namespace=of.namespace, name=of.name, field=column, transformations=[how]
+    )
+
+
+def same_columns(names: Iterable[str], of: Name) -> Facets:
+    """Return the facet of columns that are copied, as they are, from those of another data set."""
+    return copied_columns({name: [(of, name)] for name in names})
+
+
+def copied_columns(columns: Mapping[str, Sequence[tuple[Name, str]]]) -> Facets:
+    """Return the facet of columns that are copied, each from columns of other data sets."""
+    fields = {
+        name: column_lineage_dataset.Fields(
+            inputFields=[_input_field(of, column, "DIRECT", "IDENTITY") for of, column in inputs]
+        )
+        for name, inputs in columns.items()
+    }
+    if not fields:
+        return {}
+    return {"columnLineage": column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)}
 
 
 def assertions(graph: Graph, version: PublishedVersion) -> Facets:

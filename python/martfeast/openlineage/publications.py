@@ -22,6 +22,7 @@ from martfeast.openlineage.facets import (
     replayed,
     same_columns,
     schema,
+    traced_columns,
 )
 from martfeast.openlineage.naming import (
     Name,
@@ -38,14 +39,22 @@ if TYPE_CHECKING:
     from martfeast.declaration.project import Project
     from martfeast.from_dbt.node import Source
     from martfeast.gate.assess import Assessment
+    from martfeast.lineage.columns import ColumnLineage
     from martfeast.published.replays import ReplayRecord
 
 
-def publish_events(assessment: "Assessment") -> Iterator[RunEvent]:
+def publish_events(
+    assessment: "Assessment", lineage: "ColumnLineage | None" = None
+) -> Iterator[RunEvent]:
     """Yield what the current release of a project tells; nothing if there is none.
 
     Of each file that a source stands for, that it was read; of each version, that it was published;
     of each mart that is held back, why. Times and ids of runs are the release's.
+
+    Args:
+        assessment: of the project.
+        lineage: of its columns, to say what those of a mart's table are computed of.
+
     """
     project = assessment.project
     if not project.release.number:
@@ -57,7 +66,7 @@ def publish_events(assessment: "Assessment") -> Iterator[RunEvent]:
         job = Name(job_namespace(), f"{project.artifacts.graph.project_name}.{mart.name}.publish")
         if verdict.version:
             replay = replays.get(mart.unique_id)
-            yield from _published(project, mart, verdict.version, job, replay)
+            yield from _published(project, mart, verdict.version, job, replay, lineage)
         if verdict.held_back:
             yield from _held_back(project, mart, verdict, job)
 
@@ -98,12 +107,15 @@ def _published(
     version: PublishedVersion,
     job: Name,
     replay: "ReplayRecord | None",
+    lineage: "ColumnLineage | None",
 ) -> Iterator[RunEvent]:
     """Yield that a version was published: the mart's table read, its file written."""
     graph, release = project.artifacts.graph, project.release
     read, written = table(release, graph.models[mart.unique_id]), file(version.path)
     said = {**mart_columns(mart.columns), **owned(mart.group, mart.owner)}
     columns = [column.name for column in mart.columns]
+    names = {one: table(release, graph.relation(one)) for one in graph.upstream(mart.unique_id)}
+    traced = traced_columns(lineage, mart.unique_id, names, columns) if lineage else {}
     source = datasource_dataset.DatasourceDatasetFacet(name=read.namespace, uri=read.namespace)
     counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
         rowCount=version.row_count,
@@ -122,7 +134,7 @@ def _published(
             InputDataset(
                 namespace=read.namespace,
                 name=read.name,
-                facets={"dataSource": source, **documented(mart.description), **said},
+                facets={"dataSource": source, **documented(mart.description), **said, **traced},
                 inputFacets=assertions(graph, version),
             )
         ],

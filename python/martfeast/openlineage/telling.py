@@ -31,9 +31,11 @@ def tell_release(project: ProjectLike) -> bool:
     def events() -> "Iterator[RunEvent]":
         from martfeast.declaration.project import read_project
         from martfeast.gate.assess import assess
+        from martfeast.lineage.columns import trace_columns
         from martfeast.openlineage.publications import publish_events
 
-        yield from publish_events(assess(read_project(project)))
+        read = read_project(project)
+        yield from publish_events(assess(read), trace_columns(read.artifacts.graph))
 
     sender = Sender()
     sender.send(events)

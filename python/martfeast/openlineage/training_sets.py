@@ -10,7 +10,7 @@ from openlineage.client.facet_v2 import output_statistics_output_dataset
 
 from martfeast.datasets.folder import DATA
 from martfeast.declaration.declared import ASKED_AT
-from martfeast.openlineage.facets import columns_from, file_facets, owned, published_file, schema
+from martfeast.openlineage.facets import copied_columns, file_facets, owned, published_file, schema
 from martfeast.openlineage.naming import Name, file, job_namespace, run_id
 from martfeast.openlineage.runs import happened
 
@@ -51,7 +51,7 @@ def dataset_events(
         **file_facets(written, str(record.number), record.about.description, record.saved_dataset),
         **schema((one.name, one.type, one.description) for one in record.columns),
         **owned("", record.about.owner),
-        **columns_from(_columns(declaration, record, read), "IDENTITY"),
+        **copied_columns(_columns(declaration, record, read)),
     }
     yield from happened(
         RunState.COMPLETE,
