@@ -31,7 +31,11 @@ sources:
         columns:
           - {name: member_id, description: The member.}
           - {name: known_at, description: "The end of the day, UTC."}
+          - {name: loan_count_30d, description: Loans.}
           - {name: overdue_share_30d, description: Share of loans that came back late.}
+          - {name: is_student, description: Whether the member is a student.}
+          - {name: favourite_genres, description: Genres.}
+          - {name: last_visit_at, description: "The last visit, UTC."}
 """
 DBT_OL = "import sys; from openlineage.dbt import main; sys.exit(main())"
 TRAIN = """
