@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BuildOnce
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from landed_library import Told, build
 from referencing import Registry, Resource
 
@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 FACETS = Path(__file__).parents[2] / "python/martfeast/openlineage"
 SERVICE = "overdue_prediction"
 VIEW = "member_activity_daily"
+# A data set's namespace and name, and a column.
+Column = tuple[str, str, str]
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +90,7 @@ def column_edges(events):
 
 
 def test_a_column_of_the_training_set_leads_back_to_the_landed_files(told_library):
-    parents = {}
+    parents: dict[Column, set[Column]] = {}
     for parent, child in column_edges(told_library.events):
         parents.setdefault(child, set()).add(parent)
     data = str(told_library.path / f"out/datasets/{SERVICE}/0001/data.parquet")
@@ -142,7 +144,7 @@ def faults(event, registry):
 
 def test_every_run_begins_and_ends_once_by_what_is_sent_at_a_time(told_library):
     """An end alone is not a run by the specification."""
-    states = {}
+    states: dict[str, set[str]] = {}
     for event in told_library.events:
         states.setdefault(event["run"]["runId"], set()).add(event["eventType"])
     assert set(map(frozenset, states.values())) == {frozenset({"START", "COMPLETE"})}
