@@ -198,7 +198,7 @@ measure-partitions: install ## Measure publishing of one more day into benchmark
 .PHONY: lock
 lock: install ## Resolve the locks anew from pyproject.toml, so that all of them can be installed together
 	@$(RESOLVE) --upgrade --all-extras --output-file $(LOCKED_TOGETHER)
-	@$(RESOLVE) --constraint $(LOCKED_TOGETHER) $(addprefix --extra ,datasets fairness flights dev) \
+	@$(RESOLVE) --constraint $(LOCKED_TOGETHER) $(addprefix --extra ,datasets fairness flights openlineage dev) \
 		--output-file requirements.lock
 	@for extra in spark dagster prefect; do \
 		$(RESOLVE) --constraint $(LOCKED_TOGETHER) --extra $$extra \

@@ -56,6 +56,7 @@ SLOW_FIXTURES = {
     "built_ranged",
     "rentals",
     "parsed_shop",
+    "told_library",
 }
 # What takes longest to build, and what takes a Java of its own in every worker.
 LONG, JAVA = {"zoo"}, {"spark", "built_on_spark", "built_project"}

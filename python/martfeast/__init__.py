@@ -14,8 +14,9 @@ if TYPE_CHECKING:
         Mart,
     )
     from martfeast.gate.assess import read_declaration
+    from martfeast.openlineage.applications import expose
+    from martfeast.openlineage.training import training_run
     from martfeast.problems import DeclarationError, Problem
-    from martfeast.to_feast.expose import expose
     from martfeast.to_feast.objects import feast_objects
 
 __all__ = [
@@ -31,14 +32,16 @@ __all__ = [
     "expose",
     "feast_objects",
     "read_declaration",
+    "training_run",
 ]
 
 _HOMES = {
     "DeclarationError": "martfeast.problems",
     "Problem": "martfeast.problems",
-    "expose": "martfeast.to_feast.expose",
+    "expose": "martfeast.openlineage.applications",
     "feast_objects": "martfeast.to_feast.objects",
     "read_declaration": "martfeast.gate.assess",
+    "training_run": "martfeast.openlineage.training",
 }
 
 

@@ -11,6 +11,7 @@ import click
 
 from martfeast.backfill.command import backfill_command
 from martfeast.changes.command import diff_command, lineage_command
+from martfeast.openlineage.command import emit_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
@@ -81,8 +82,7 @@ def status(
 ) -> None:
     """Say whether `feast apply` would pass, and how each mart stands; for one MART, why.
 
-    Exits with 0 if it would pass, with 1 if marts are not ready, and with 2 if what is declared
-    cannot be used.
+    Exits with 0 if it would pass, 1 if marts are not ready, 2 if the declaration cannot be used.
     """
     from martfeast.declaration.declared import FeatureMart
     from martfeast.gate.report import as_json, mart_report, project_report, wrapped
@@ -115,7 +115,7 @@ def status(
     raise SystemExit(assessment.exit_code)
 
 
-for command in (backfill_command, diff_command, lineage_command):
+for command in (backfill_command, diff_command, emit_command, lineage_command):
     main.add_command(command)
 
 
@@ -127,7 +127,7 @@ def publish_command(project: "DbtProject") -> None:
     For targets on which dbt cannot publish by itself, such as Spark. What was published before
     stays until the new release holds. Exits with 1 if a mart is held back.
     """
-    from martfeast.publishing.publish import publish
+    from martfeast.openlineage.telling import publish
 
     raise SystemExit(0 if publish(project, say=click.echo) else 1)
 
@@ -192,7 +192,7 @@ def materialize_command(
     Of all feature views, or of VIEWS: rows that are new or corrected, whatever their date, and
     nulls for keys that are gone, up to the versions that are applied.
     """
-    from martfeast.to_feast.materialize import materialize
+    from martfeast.openlineage.telling import materialize
 
     repo = _feature_repo(_repo_path(project, feature_repo))
     materialize(repo, views, say=click.echo)
@@ -306,9 +306,9 @@ def dataset_command(
     **moments: datetime | None,
 ) -> None:
     """Build the training set of an EXPOSURE, with a card; the same again is not built twice."""
-    from martfeast.datasets.build import build_dataset
     from martfeast.datasets.population import Request
     from martfeast.datasets.report import dataset_report
+    from martfeast.openlineage.telling import build_dataset
 
     dataset = build_dataset(
         project,

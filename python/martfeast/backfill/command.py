@@ -46,6 +46,7 @@ def backfill_command(
     was: run the same command again. Exits with 1 if a mart is held back or a model fails.
     """
     from martfeast.backfill.run import backfill
+    from martfeast.openlineage.telling import tell_release
 
     done = backfill(
         project, marts, start, end, click.echo, at_once, says_nodes=log_format == "json"
@@ -57,4 +58,5 @@ def backfill_command(
     if done.held_back:
         click.echo("`martfeast status` says what to do; after a run that was cut off, `dbt build`.")
     click.echo(f"Release {done.release} holds.")
+    tell_release(project)
     raise SystemExit(1 if done.held_back else 0)

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,17 +13,28 @@ from martfeast.declaration.project import read_project
 from martfeast.files import acquire_lock, unusable, wait_for_publishing
 from martfeast.from_dbt.artifacts import read_settings
 from martfeast.from_dbt.dbt_project import ProjectLike
-from martfeast.gate.assess import assess
+from martfeast.gate.assess import Assessment, assess
 from martfeast.gate.report import notes
 from martfeast.problems import DeclarationError
 from martfeast.to_feast.objects import feast_objects
+
+if TYPE_CHECKING:
+    from martfeast.to_feast.repository import FeatureRepo
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """What was put into a module. feature_repo: that of the module; None if it is in none."""
+
+    assessment: Assessment
+    feature_repo: "FeatureRepo | None"
 
 
 def expose(
     namespace: MutableMapping[str, object],
     dbt_project: ProjectLike,
     target_path: str | None = None,
-) -> None:
+) -> Exposed:
     """Put a dbt project's Feast objects into a module, where ``feast apply`` finds them.
 
     This is the gate: unless every mart is ready, nothing is put there and Feast stops. Under
@@ -32,6 +45,9 @@ def expose(
         namespace: the module's ``globals()``.
         dbt_project: the folder with dbt_project.yml, or with dbt's options too.
         target_path: dbt's target folder, if it is not the project's usual one.
+
+    Returns:
+        What was put there.
 
     Raises:
         SystemExit: the declaration has problems or marts are not ready; the report is printed, and
@@ -64,3 +80,4 @@ def expose(
     for note in notes(assessment):
         print(f"martfeast: {note}", file=sys.stderr)
     namespace.update(feast_objects(assessment.project.declaration))
+    return Exposed(assessment, feature_repo)

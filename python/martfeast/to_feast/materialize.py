@@ -56,7 +56,7 @@ class Written:
 
 
 def materialize(
-    repo: "FeatureRepo", names: Sequence[str], say: Callable[[str], None]
+    repo: "FeatureRepo", names: Sequence[str], say: Callable[[Written], None]
 ) -> list[Written]:
     """Bring the online store from what it was given last to the versions that are applied now.
 
@@ -94,7 +94,7 @@ def materialize(
             views_now = {**others, view.name: run.note(is_written=written.row_count > 0)}
             record = record.model_copy(update={"views": views_now})
             record.write(path)
-            say(str(written))
+            say(written)
             done.append(written)
         return done
 

@@ -35,6 +35,14 @@ def feast_objects(declaration: Declaration) -> dict[str, object]:
     }
 
 
+def source_name(mart: str) -> str:
+    """Return what the source of a mart's feature view is called in Feast.
+
+    Not as the view: in lineage, which knows both by their names, it would feed itself.
+    """
+    return f"{mart}__published"
+
+
 def _entities(declaration: Declaration) -> dict[str, "Entity"]:
     from feast import Entity
 
@@ -76,7 +84,7 @@ def _feature_view(
     }
     tags = {"dbt_unique_id": mart.unique_id, **{k: v for k, v in optional.items() if v}}
     source = FileSource(
-        name=mart.name,
+        name=source_name(mart.name),
         path=str(mart.path),
         timestamp_field=mart.timestamp,
         created_timestamp_column=mart.created,

@@ -1,0 +1,1 @@
+"""What happened, told to a data catalog as OpenLineage events; off unless a transport is set up."""
