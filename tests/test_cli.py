@@ -18,6 +18,7 @@ COMMANDS = (
     "replay",
     "dataset",
     "drift",
+    "site",
 )
 HEAVY = {"feast", "duckdb", "pandas", "numpy", "pyarrow", "dbt", "scipy", "jinja2", "pydantic"}
 

@@ -21,6 +21,7 @@ from martfeast.options import (
     parse_threshold,
     version_option,
 )
+from martfeast.site.command import site_command
 
 if TYPE_CHECKING:
     from martfeast.from_dbt.dbt_project import DbtProject
@@ -116,6 +117,7 @@ def status(
 
 
 main.add_command(backfill_command)
+main.add_command(site_command)
 
 
 @main.command("publish", short_help="Publish marts that dbt built on Spark.")
@@ -378,22 +380,12 @@ def _repo_path(project: "DbtProject", named: Path | None) -> Path:
 
 
 def _feature_repo_if_there(project: "DbtProject", named: Path | None) -> "FeatureRepo | None":
-    """Return the named feature repo, or else the project's own if it has one."""
-    path = _repo_path(project, named)
-    if named is None and not (path / "feature_store.yaml").exists():
-        return None
-    return _feature_repo(path)
+    from martfeast.to_feast.repository import repo_if_there
+
+    return repo_if_there(project.folder, named)
 
 
 def _feature_repo(path: Path) -> "FeatureRepo":
-    from martfeast.problems import refusal
-    from martfeast.to_feast.repository import FeatureRepo
+    from martfeast.to_feast.repository import open_repo
 
-    path = path.resolve()
-    if not (path / "feature_store.yaml").exists():
-        fix = "Name the feature repo with --feature-repo."
-        raise refusal(
-            "feature store", "feature-store-missing", f"{path} has no feature_store.yaml.", fix
-        )
-
-    return FeatureRepo(path, path / "feature_store.yaml")
+    return open_repo(path)
