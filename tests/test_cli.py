@@ -19,6 +19,7 @@ COMMANDS = (
     "dataset",
     "drift",
     "site",
+    "find",
 )
 HEAVY = {"feast", "duckdb", "pandas", "numpy", "pyarrow", "dbt", "scipy", "jinja2", "pydantic"}
 

@@ -21,7 +21,7 @@ from martfeast.options import (
     parse_threshold,
     version_option,
 )
-from martfeast.site.command import site_command
+from martfeast.site.command import find_command, site_command
 
 if TYPE_CHECKING:
     from martfeast.from_dbt.dbt_project import DbtProject
@@ -118,6 +118,7 @@ def status(
 
 main.add_command(backfill_command)
 main.add_command(site_command)
+main.add_command(find_command)
 
 
 @main.command("publish", short_help="Publish marts that dbt built on Spark.")

@@ -17,13 +17,14 @@ from martfeast.problems import refusal
 from martfeast.site.catalog import Catalog, Gone, Neighbours
 from martfeast.site.collect import collect
 from martfeast.site.machine import machine_files
+from martfeast.site.search import index_script, make_index
 
 with extra("datasets"):
     from martfeast.site.pages import pages
 
 # Which addresses there were: by it a folder is known as a site, and what is gone keeps its page.
 LEDGER = "data/addresses.json"
-STATIC = ("site.js",)
+STATIC = ("site.js", "search.js")
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def _neighbours(artifacts: Artifacts, folder: Path) -> Neighbours:
 def _files(catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield from pages(catalog)
     yield from machine_files(catalog)
+    yield "search-index.js", index_script(make_index(catalog))
     package = resources.files("martfeast")
     look = (package / "datasets/card/page.css").read_text(encoding="utf-8")
     yield "style.css", look + (package / "site/site.css").read_text(encoding="utf-8")

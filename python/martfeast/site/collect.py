@@ -15,17 +15,15 @@ from martfeast.records import RecordError
 from martfeast.site.catalog import (
     Catalog,
     Dataset,
-    Drift,
     Entity,
-    Feature,
     Metric,
     Model,
     Neighbours,
     Owner,
     Released,
     ReleasedMart,
-    View,
 )
+from martfeast.site.mart import Drift, Feature, View
 from martfeast.site.names import slug, title_of
 from martfeast.site.views import Runs, read_views
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from markupsafe import Markup
 
 from martfeast.datasets.card.wording import moment, percent
-from martfeast.site.catalog import Feature, Judged, Node, Run, Use, View
 from martfeast.site.flow import Arrow, Box, picture
+from martfeast.site.mart import Feature, Judged, Node, Run, Use, View
 
 Address = Callable[[str], str]
 _STATES = {"pass": "passed", "fail": "failed", "warn": "warned"}

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from martfeast.site.catalog import Catalog, View
+from martfeast.site.catalog import Catalog
+from martfeast.site.mart import View
 from martfeast.site.prose import plain
 
 Json = dict[str, Any]

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from martfeast.datasets.card.templates import environment
 from martfeast.datasets.card.wording import moment
 from martfeast.site import drawings, prose, snippets
-from martfeast.site.catalog import Catalog, View
+from martfeast.site.catalog import Catalog, Metric
+from martfeast.site.mart import View
 from martfeast.site.names import slug
 
 MENU = (
@@ -233,9 +234,7 @@ class _Pages:
     def of_the_rest(self) -> Iterator[Page]:
         """Yield the pages of metrics and releases, and of what is gone."""
         rows = [
-            _row(
-                "", one.title, prose.lead(one.description), f"{one.name}, {one.kind}: {one.made_of}"
-            )
+            _row("", one.title, prose.lead(one.description), _made(one), one.name)
             for one in self.catalog.metrics
         ]
         lead = "Numbers of dbt's semantic layer, for reports. They are no features."
@@ -256,8 +255,13 @@ class _Pages:
             yield self.page(gone.page, "gone.html.jinja", gone=gone, here="")
 
 
-def _row(href: str, name: str, text: str | Markup, note: str) -> dict[str, Any]:
-    return {"href": href, "name": name, "text": text, "note": note}
+def _row(href: str, name: str, text: str | Markup, note: str, id_: str = "") -> dict[str, Any]:
+    return {"href": href, "name": name, "text": text, "note": note, "id": id_}
+
+
+def _made(metric: Metric) -> str:
+    of = f": {metric.made_of}" if metric.made_of else ""
+    return f"{metric.name}, {metric.kind}{of}"
 
 
 def _keys(keys: tuple[str, ...]) -> str:

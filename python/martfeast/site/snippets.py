@@ -2,7 +2,8 @@
 
 import textwrap
 
-from martfeast.site.catalog import Feature, Model, View
+from martfeast.site.catalog import Model
+from martfeast.site.mart import Feature, View
 
 Snippets = list[tuple[str, str]]
 

@@ -10,7 +10,7 @@ from martfeast.from_dbt.node import Model, Source
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criterion import FAIL, MartReadiness
 from martfeast.published.release import PublishedVersion, Release
-from martfeast.site.catalog import (
+from martfeast.site.mart import (
     Declared,
     Feature,
     Judged,
