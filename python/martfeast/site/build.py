@@ -17,6 +17,7 @@ from martfeast.problems import refusal
 from martfeast.site.catalog import Catalog, Gone, Neighbours
 from martfeast.site.collect import collect
 from martfeast.site.machine import machine_files
+from martfeast.site.profile import PROFILES, profiles_file, read_profiles, with_profiles
 from martfeast.site.search import index_script, make_index
 
 with extra("datasets"):
@@ -62,6 +63,7 @@ def build_site(assessment: Assessment, output: Path | None, say: Callable[[str],
     say(f"reading project {artifacts.graph.project_name}")
     catalog = collect(assessment, neighbours=_neighbours(artifacts, folder))
     catalog = replace(catalog, gone=find_gone(catalog, before))
+    catalog = with_profiles(catalog, artifacts.project_dir, read_profiles(folder), say)
     new = folder.with_name(f".building-{uuid.uuid4().hex}")
     try:
         page_count = _write(catalog, new)
@@ -126,6 +128,7 @@ def _neighbours(artifacts: Artifacts, folder: Path) -> Neighbours:
 def _files(catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield from pages(catalog)
     yield from machine_files(catalog)
+    yield PROFILES, profiles_file(catalog)
     yield "search-index.js", index_script(make_index(catalog))
     package = resources.files("martfeast")
     look = (package / "datasets/card/page.css").read_text(encoding="utf-8")

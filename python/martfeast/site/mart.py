@@ -178,7 +178,7 @@ class Drift:
 class Feature:
     """A column of a mart that readers ask for. unit, window: as its name says, in words.
 
-    entity: of a key. profile: None where values were not looked at.
+    is_profiled: whether it may be said what its values look like. profile: None where it is not.
     """
 
     view: str
@@ -189,6 +189,7 @@ class Feature:
     window: str
     used_by: tuple[Use, ...] = ()
     drifts: tuple[Drift, ...] = ()
+    is_profiled: bool = True
     profile: Profile | None = None
 
     @property

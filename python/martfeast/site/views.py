@@ -180,6 +180,7 @@ def _feature(view: str, column: Column, uses: Sequence[Use]) -> Feature:
         unit=unit_of(column.name),
         window=window_of(column.name),
         used_by=tuple(one for one in uses if column.name in one.features),
+        is_profiled=column.is_profiled,
     )
 
 
