@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from martfeast.backfill.command import backfill_command
+from martfeast.changes.command import lineage_command
 from martfeast.options import (
     IF_THERE,
     MOMENT,
@@ -106,19 +107,17 @@ def status(
         found = {**as_json(assessment, readiness), "online": [asdict(one) for one in late]}
         click.echo(json.dumps(found, indent=2, default=str))
     else:
-        shared = assessment.project.declaration.shared
         report = (
             project_report(assessment)
             if mart is None
-            else mart_report(readiness[0], shared.get(mart))
+            else mart_report(readiness[0], assessment.project.declaration.shared.get(mart))
         )
         click.echo("\n".join([report, *map(wrapped, map(str, late))]))
     raise SystemExit(assessment.exit_code)
 
 
-main.add_command(backfill_command)
-main.add_command(site_command)
-main.add_command(find_command)
+for command in (backfill_command, find_command, lineage_command, site_command):
+    main.add_command(command)
 
 
 @main.command("publish", short_help="Publish marts that dbt built on Spark.")

@@ -1,0 +1,192 @@
+"""A dbt project's columns: what each is computed of, and what is computed of it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlglot.dialects.dialect import Dialect
+
+from martfeast.from_dbt.graph import Graph
+from martfeast.from_dbt.node import Model
+from martfeast.lineage.select import trace_select
+from martfeast.lineage.traced import ColumnKey, Known, Traced, Untraceable
+
+# What dbt adds to the rows of a snapshot, and makes of the time at which it looks.
+SNAPSHOT_COLUMNS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+_DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "fabric": "fabric"}
+
+
+@dataclass(frozen=True)
+class ColumnLineage:
+    """Where the columns of a project come from.
+
+    columns: of each model, seed, snapshot and source, by unique_id and by name in lower case;
+    those of seeds and sources are computed of nothing. rows: by unique_id of a model, a checksum of
+    what decides which rows it has. untraced: why the columns of a model could not be traced, by
+    unique_id.
+    """
+
+    columns: Mapping[str, Mapping[str, Traced]]
+    rows: Mapping[str, str]
+    untraced: Mapping[str, str]
+
+    def upstream(self, key: ColumnKey) -> list[ColumnKey]:
+        """Return the columns that a column is computed of, at any distance, the nearest first."""
+        return self._reached(key, lambda one: self._traced(one).values)
+
+    def downstream(self, key: ColumnKey) -> list[ColumnKey]:
+        """Return the columns that are computed of a column, at any distance, the nearest first."""
+        return self._reached(key, lambda one: self.read_by.get(one, ()))
+
+    def shaped(self, key: ColumnKey) -> list[ColumnKey]:
+        """Return the columns whose rows a column decides on, by a filter, a join or a group."""
+        return list(self._shapes.get(key, ()))
+
+    @cached_property
+    def read_by(self) -> Mapping[ColumnKey, tuple[ColumnKey, ...]]:
+        """The columns that are computed of each column, one step away."""
+        return _reversed((key, traced.values) for key, traced in self._all())
+
+    @cached_property
+    def _shapes(self) -> Mapping[ColumnKey, tuple[ColumnKey, ...]]:
+        return _reversed((key, [one for one, _ in of.shaped_by]) for key, of in self._all())
+
+    def definition(self, key: ColumnKey) -> str:
+        """Return a checksum of all that computes a column, from the sources on.
+
+        '' where a model on the way could not be traced, or there is no such column: then nobody can
+        say that it is as it was.
+        """
+        if key not in self._definitions:
+            above = [self.definition(one) for one in self._traced(key).values]
+            is_there = key.column in self.columns.get(key.unique_id, ())
+            is_known = is_there and all(above) and key.unique_id not in self.untraced
+            text = "\0".join([*key, self._traced(key).definition, *above])
+            self._definitions[key] = hashlib.sha256(text.encode()).hexdigest() if is_known else ""
+        return self._definitions[key]
+
+    @cached_property
+    def _definitions(self) -> dict[ColumnKey, str]:
+        return {}
+
+    def _traced(self, key: ColumnKey) -> Traced:
+        return self.columns.get(key.unique_id, {}).get(key.column, Traced())
+
+    def _all(self) -> Iterator[tuple[ColumnKey, Traced]]:
+        for unique_id, columns in self.columns.items():
+            yield from ((ColumnKey(unique_id, name), traced) for name, traced in columns.items())
+
+    def _reached(
+        self, key: ColumnKey, next_to: Callable[[ColumnKey], Iterable[ColumnKey]]
+    ) -> list[ColumnKey]:
+        found: dict[ColumnKey, None] = {}
+        waiting = [key]
+        while waiting:
+            near = [one for at in waiting for one in next_to(at) if one not in found]
+            found.update(dict.fromkeys(near))
+            waiting = list(dict.fromkeys(near))
+        found.pop(key, None)
+        return list(found)
+
+
+def trace_columns(graph: Graph) -> ColumnLineage:
+    """Trace the columns of all models of a project, by their compiled SQL.
+
+    Args:
+        graph: of a manifest that dbt compiled. A model without compiled SQL is untraced.
+
+    """
+    columns: dict[str, Mapping[str, Traced]] = {}
+    rows: dict[str, str] = {}
+    untraced: dict[str, str] = {}
+    for unique_id, source in graph.sources.items():
+        columns[unique_id] = _described(source.columns)
+    dialect = dialect_of(graph.adapter_type)
+    for unique_id in _parents_first(graph):
+        model = graph.models[unique_id]
+        if model.resource_type == "seed":
+            columns[unique_id] = _described(model.columns)
+            continue
+        try:
+            traced = trace_select(
+                _compiled(model), dialect, _relations_of(graph, model, columns, untraced)
+            )
+        except Untraceable as error:
+            untraced[unique_id] = str(error)
+            columns[unique_id] = _described(model.columns)
+            continue
+        columns[unique_id], rows[unique_id] = traced.columns, traced.rows
+        if model.resource_type == "snapshot":
+            added = [model.config.column(name) for name in SNAPSHOT_COLUMNS]
+            columns[unique_id] = {**_described(added), **traced.columns}
+    _add_undescribed(columns)
+    return ColumnLineage(columns, rows, untraced)
+
+
+def dialect_of(adapter_type: str) -> str:
+    """Return sqlglot's name of the dialect of a dbt adapter; '' where sqlglot has none."""
+    name = _DIALECTS.get(adapter_type, adapter_type)
+    return name if Dialect.get(name) else ""
+
+
+def _compiled(model: Model) -> str:
+    if model.code.language != "sql":
+        raise Untraceable(f"it is written in {model.code.language}, and not in SQL")
+    if not model.code.compiled:
+        raise Untraceable("dbt has not compiled it: run `dbt compile`")
+    return model.code.compiled
+
+
+def _relations_of(
+    graph: Graph,
+    model: Model,
+    columns: Mapping[str, Mapping[str, Traced]],
+    untraced: Mapping[str, str],
+) -> dict[str, Known]:
+    """Return what a model may read, by what its SQL calls that, itself included."""
+    found: dict[str, Known] = {}
+    for unique_id in (*graph.relations_read(model.unique_id), model.unique_id):
+        relation = graph.relation(unique_id)
+        known = columns.get(unique_id) or _described(relation.columns)
+        # An incremental model reads itself; what YAML describes of what is untraced may be a part.
+        is_whole = bool(known) and (unique_id not in untraced or _is_contract(relation))
+        if relation.relation.sql:
+            found[relation.relation.sql] = (unique_id, list(known) if is_whole else None)
+    return found
+
+
+def _add_undescribed(columns: dict[str, Mapping[str, Traced]]) -> None:
+    """Add the columns of seeds and sources that SQL reads and YAML does not describe."""
+    read = {key for of in columns.values() for traced in of.values() for key in traced.values}
+    for unique_id, column in sorted(read):
+        if column not in columns[unique_id]:
+            columns[unique_id] = {**columns[unique_id], column: Traced()}
+
+
+def _is_contract(relation: object) -> bool:
+    return isinstance(relation, Model) and relation.config.is_contract_enforced
+
+
+def _described(names: Iterable[str]) -> dict[str, Traced]:
+    return {name.lower(): Traced() for name in names}
+
+
+def _parents_first(graph: Graph) -> list[str]:
+    found: dict[str, None] = {}
+    for unique_id in graph.models:
+        if unique_id not in found:
+            found.update(
+                dict.fromkeys(one for one in graph.upstream(unique_id) if one in graph.models)
+            )
+    return list(found)
+
+
+def _reversed(
+    edges: Iterable[tuple[ColumnKey, Iterable[ColumnKey]]],
+) -> dict[ColumnKey, tuple[ColumnKey, ...]]:
+    found: dict[ColumnKey, list[ColumnKey]] = {}
+    for key, values in edges:
+        for value in values:
+            found.setdefault(value, []).append(key)
+    return {value: tuple(dict.fromkeys(keys)) for value, keys in found.items()}

@@ -1,0 +1,333 @@
+"""One SELECT, traced: what each of its columns is computed of, and what decides on its rows."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, build_scope
+
+from martfeast.lineage.syntax import (
+    column_names,
+    counts_rows,
+    depends_on_other_rows,
+    join_clauses,
+    join_kind,
+    joins_of,
+    orders_window,
+    parts_of,
+    row_clauses,
+    text_with,
+    write_windows_out,
+)
+from martfeast.lineage.traced import (
+    AGGREGATION,
+    IDENTITY,
+    TRANSFORMATION,
+    WINDOW,
+    ColumnKey,
+    Known,
+    Step,
+    Traced,
+    TracedSelect,
+    Untraceable,
+    united,
+)
+
+
+def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> TracedSelect:
+    """Trace the columns of a SELECT.
+
+    Args:
+        sql: the SELECT.
+        dialect: sqlglot's name of its dialect.
+        relations: what it may read, by what SQL calls that: the unique_id and the columns; None
+            where those are not known.
+
+    Raises:
+        Untraceable: it cannot be parsed, or it takes all columns of what has unknown ones.
+
+    """
+    try:
+        tree = sqlglot.parse_one(sql, dialect=dialect)
+        _require_traceable(tree)
+        known = {
+            _called(f"select * from {name}", dialect): found for name, found in relations.items()
+        }
+        columns = _name_relations(tree, dialect, known)
+        write_windows_out(tree)
+        tree = qualify(
+            tree,
+            dialect=dialect,
+            schema={name: dict.fromkeys(of, "text") for name, of in columns.items()},
+            quote_identifiers=False,
+            validate_qualify_columns=False,
+        )
+        scope = build_scope(tree)
+    except (SqlglotError, RecursionError) as error:
+        found = getattr(error, "errors", None)  # of its parser, whose text marks SQL for terminals
+        said = found[0]["description"] if found else " ".join(str(error).split())[:300]
+        raise Untraceable(f"sqlglot cannot read it: {said}") from None
+    assert scope is not None, "a query has a scope"
+    tracer = _Tracer(dialect, scope, known.values())
+    names = column_names(tree)
+    if "*" in names:
+        unknown = [unique_id for unique_id, found in known.values() if found is None]
+        raise Untraceable(f"the columns of {', '.join(unknown) or 'what it reads'} are not known")
+    if len({name.lower() for name in names}) < len(names) or "" in names:
+        raise Untraceable("it has columns without a name, or two of one name")
+    return TracedSelect(
+        {name.lower(): tracer.column(scope, name) for name in names}, tracer.rows(scope)
+    )
+
+
+def _require_traceable(tree: exp.Expr) -> None:
+    if not isinstance(tree, exp.Query):
+        raise Untraceable("it is no SELECT")
+    if any(isinstance(one, exp.Columns) for one in tree.walk()):
+        raise Untraceable("COLUMNS(...) says only when it runs which columns there are")
+
+
+def _called(sql: str, dialect: str) -> str:
+    """Return what a SELECT of one relation calls it, spelled as sqlglot does."""
+    table = sqlglot.parse_one(sql, dialect=dialect).find(exp.Table)
+    return _spelled(table, dialect) if table is not None else sql
+
+
+def _spelled(table: exp.Expr, dialect: str) -> str:
+    bare = table.copy()
+    bare.set("alias", None)
+    return bare.sql(dialect=dialect, identify=True).lower()
+
+
+def _name_relations(
+    tree: exp.Expr,
+    dialect: str,
+    known: Mapping[str, Known],
+) -> dict[str, list[str]]:
+    """Call each known relation by its unique_id; return the columns by that name."""
+    columns: dict[str, list[str]] = {}
+    for table in list(tree.find_all(exp.Table)):
+        found = known.get(_spelled(table, dialect))
+        if found is None:
+            continue
+        unique_id, of = found
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
+        named = exp.Table(this=exp.to_identifier(unique_id, quoted=True), alias=alias)
+        for argument in ("joins", "pivots", "laterals", "sample"):
+            named.set(argument, table.args.get(argument))
+        table.replace(named)
+        if of is not None:
+            columns[f'"{unique_id}"'] = list(of)
+    return columns
+
+
+class _Tracer:
+    """Follows columns through the scopes of one SELECT; each is traced once."""
+
+    def __init__(self, dialect: str, root: Scope, known: Iterable[Known]) -> None:
+        self.dialect = dialect
+        # A recursive CTE reads itself by a scope that is made for that, without sources.
+        self.scopes = {id(one.expression): one for one in root.traverse()}
+        self.unique_ids = {one.lower(): one for one, _ in known}
+        self.described = {one.lower() for one, columns in known if columns is not None}
+        self.traced: dict[tuple[int, str], Traced] = {}
+        self.shapes: dict[int, tuple[tuple[ColumnKey, str], ...]] = {}
+        self.row_checksums: dict[int, str] = {}
+
+    def column(self, scope: Scope, name: str) -> Traced:
+        """Trace a column of a scope."""
+        scope = self.scopes.get(id(scope.expression), scope)
+        key = (id(scope), name.lower())
+        if key not in self.traced:
+            # A recursive CTE reads itself: what it adds to itself is known by its first part.
+            self.traced[key] = Traced(definition="recursion")
+            self.traced[key] = self._column(scope, name)
+        return self.traced[key]
+
+    def _column(self, scope: Scope, name: str) -> Traced:
+        expression = scope.expression
+        if isinstance(expression, exp.SetOperation):
+            return self._of_branches(scope, name)
+        if not isinstance(expression, exp.Select):
+            return self._of_rows_computed(scope, name)
+        for projection in expression.selects:
+            if projection.alias_or_name.lower() == name.lower():
+                break
+        else:
+            raise Untraceable(f"{name} is not found in {expression.sql(self.dialect)[:100]}")
+        traced = self._computed(scope, projection.unalias())
+        is_plain = isinstance(projection.unalias(), exp.Column)
+        step = Step(self._name(scope), projection.unalias().sql(self.dialect, comments=False))
+        shaped = Traced(shaped_by=self._shaped_by(scope), definition=traced.definition)
+        return replace(
+            shaped.and_all([traced]), steps=(*(() if is_plain else (step,)), *traced.steps)
+        )
+
+    def _of_rows_computed(self, scope: Scope, name: str) -> Traced:
+        """Trace a column of a lateral query, or of what unnest and the like compute."""
+        for inner in scope.subquery_scopes:
+            if name.lower() in [one.lower() for one in column_names(inner.expression)]:
+                return self.column(inner, name)
+        return self._computed(scope, scope.expression)
+
+    def _of_branches(self, scope: Scope, name: str) -> Traced:
+        names = [one.lower() for one in column_names(scope.expression)]
+        position, found = names.index(name.lower()), []
+        for branch in scope.set_operation_scopes:
+            theirs = column_names(branch.expression)
+            by_name = scope.expression.args.get("by_name")
+            if not by_name or name.lower() in [one.lower() for one in theirs]:
+                found.append(self.column(branch, name if by_name else theirs[position]))
+        kind = type(scope.expression).__name__
+        together = _checksum(kind, *(one.definition for one in found))
+        return Traced(definition=together).and_all(found)
+
+    def _computed(self, scope: Scope, expression: exp.Expr) -> Traced:
+        """Trace all that an expression is computed of."""
+        parts, text, windows = self._parts(scope, expression)
+        how = TRANSFORMATION
+        if isinstance(expression, exp.Column):
+            how = IDENTITY
+        elif next(parts_of(expression, exp.AggFunc), None) is not None:
+            how = AGGREGATION
+        is_count = any(counts_rows(one) for one in parts_of(expression, exp.Count))
+        counted = tuple(self._relations(scope)) if is_count else ()
+        shaped = united(
+            [*((value, WINDOW) for value in one.values), *one.shaped_by] for one in windows
+        )
+        definition = parts[0].definition if how == IDENTITY else _checksum(text)
+        if depends_on_other_rows(scope, expression):
+            definition = _checksum(definition, self.rows(scope))
+        elif looked_up := list(self._lookups(scope, expression)):
+            definition = _checksum(definition, *looked_up)
+        own = Traced(how=how, counted=counted, shaped_by=shaped, definition=definition)
+        return own.and_all(parts)
+
+    def _parts(self, scope: Scope, expression: exp.Expr) -> tuple[list[Traced], str, list[Traced]]:
+        """Return the columns of an expression, its SQL with these by their definitions, windows."""
+        parts: list[Traced] = []
+        windows: list[Traced] = []
+        names: dict[int, str] = {}
+        for node in parts_of(expression, exp.Column, exp.Query):
+            if isinstance(node, exp.Query):
+                traced = self._of_query(scope, node)
+            else:
+                traced = self._source(scope, node)
+            names[id(node)] = traced.definition
+            (windows if orders_window(node, expression) else parts).append(traced)
+        return parts, text_with(expression, names, self.dialect), windows
+
+    def _lookups(self, scope: Scope, expression: exp.Expr) -> Iterator[str]:
+        """Yield what decides which row of a joined relation an expression is computed of."""
+        named = {one.table for one in parts_of(expression, exp.Column)}
+        for join in joins_of(scope.expression):
+            if (name := join.alias_or_name) in named:
+                source = scope.sources.get(name)
+                yield join_kind(join)
+                yield self.rows(source) if isinstance(source, Scope) else ""
+                yield from (self._parts(scope, clause)[1] for clause in join_clauses(join))
+
+    def _of_query(self, scope: Scope, query: exp.Query) -> Traced:
+        """Trace a query inside an expression: all its columns, and what decides on its rows."""
+        for inner in scope.subquery_scopes:
+            if inner.expression is query.unnest():
+                found = [self.column(inner, name) for name in column_names(inner.expression)]
+                found.append(Traced(shaped_by=self._shaped_by(inner)))
+                definition = _checksum(*(one.definition for one in found), self.rows(inner))
+                return Traced(how=TRANSFORMATION, definition=definition).and_all(found)
+        return Traced(how=TRANSFORMATION, definition=_checksum(query.sql(self.dialect)))
+
+    def _source(self, scope: Scope, column: exp.Column) -> Traced:
+        """Trace a column that an expression names."""
+        source = self._source_of(scope, column)
+        if isinstance(source, Scope):
+            return self.column(source, column.name)
+        if isinstance(source, exp.Table):
+            unique_id = self.unique_ids.get(source.name.lower())
+            if unique_id:
+                key = ColumnKey(unique_id, column.name.lower())
+                return Traced(values=(key,), definition=_checksum(*key))
+            if not isinstance(source.this, exp.Identifier):  # a table function
+                return self._computed(scope, source.this)
+            raise Untraceable(f"it reads {source.sql(self.dialect)}, which is no ref and no source")
+        raise Untraceable(f"nothing says which relation {column.sql(self.dialect)} is of")
+
+    def _source_of(self, scope: Scope, column: exp.Column) -> Scope | exp.Table | None:
+        """Return what a column is of: of this scope, or of one that it is inside of."""
+        around: Scope | None = scope
+        while around is not None:
+            if column.table in around.sources:
+                return around.sources[column.table]
+            around = around.parent
+        tables = [source for _, source in scope.selected_sources.values()]
+        # The only one whose columns are not known must have it.
+        unknown = [one for one in tables if isinstance(one, exp.Table) and not self._is_known(one)]
+        return unknown[0] if len(unknown) == 1 and not column.table else None
+
+    def _is_known(self, table: exp.Table) -> bool:
+        return table.name.lower() in self.described
+
+    # Rows
+
+    def _shaped_by(self, scope: Scope) -> tuple[tuple[ColumnKey, str], ...]:
+        """Return the columns that decide on the rows of a scope itself."""
+        if id(scope) not in self.shapes:
+            self.shapes[id(scope)] = united(
+                [*((value, how) for value in part.values), *part.shaped_by]
+                for how, clause in row_clauses(scope.expression)
+                for part in self._shaping(scope, clause)
+            )
+        return self.shapes[id(scope)]
+
+    def _shaping(self, scope: Scope, clause: exp.Expr) -> list[Traced]:
+        parts, _, windows = self._parts(scope, clause)
+        return [*parts, *windows]
+
+    def rows(self, scope: Scope) -> str:
+        """Return a checksum of all that decides which rows a scope has."""
+        scope = self.scopes.get(id(scope.expression), scope)
+        if id(scope) not in self.row_checksums:
+            self.row_checksums[id(scope)] = "recursion"
+            self.row_checksums[id(scope)] = self._rows(scope)
+        return self.row_checksums[id(scope)]
+
+    def _rows(self, scope: Scope) -> str:
+        expression = scope.expression
+        if isinstance(expression, exp.SetOperation):
+            kind = f"{type(expression).__name__} {expression.args.get('distinct')}"
+            return _checksum(kind, *(self.rows(one) for one in scope.set_operation_scopes))
+        said = []
+        if isinstance(expression, exp.Select):
+            for _, source in scope.selected_sources.values():
+                said.append(self.rows(source) if isinstance(source, Scope) else source.name)
+            said += [join_kind(join) for join in joins_of(expression)]
+            for how, clause in row_clauses(expression):
+                said += [how, self._parts(scope, clause)[1]]
+            for name in ("distinct", "limit", "offset", "sample"):
+                if part := expression.args.get(name):
+                    said += [name, part.sql(self.dialect)]
+        else:
+            said.append(self._parts(scope, expression)[1])
+        return _checksum(*said)
+
+    def _relations(self, scope: Scope) -> Iterator[str]:
+        """Yield the relations of which a scope has the rows."""
+        for branch in scope.set_operation_scopes or ():
+            yield from self._relations(branch)
+        for _, source in scope.selected_sources.values():
+            if isinstance(source, Scope):
+                yield from self._relations(source)
+            elif source.name.lower() in self.unique_ids:
+                yield self.unique_ids[source.name.lower()]
+
+    def _name(self, scope: Scope) -> str:
+        parent = scope.expression.parent
+        return parent.alias if isinstance(parent, exp.CTE | exp.Subquery) else ""
+
+
+def _checksum(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
