@@ -13,11 +13,14 @@ from martfeast.causes import Cause
 from martfeast.extras import extra
 from martfeast.from_dbt.artifacts import Artifacts
 from martfeast.gate.assess import Assessment
+from martfeast.lineage.columns import trace_columns
 from martfeast.problems import refusal
 from martfeast.site.catalog import Catalog, Gone, Neighbours
 from martfeast.site.collect import collect
 from martfeast.site.machine import machine_files
+from martfeast.site.origins import compiled_graph
 from martfeast.site.profile import PROFILES, profiles_file, read_profiles, with_profiles
+from martfeast.site.runs import read_runs
 from martfeast.site.search import index_script, make_index
 
 with extra("datasets"):
@@ -61,7 +64,13 @@ def build_site(assessment: Assessment, output: Path | None, say: Callable[[str],
     folder = (output or site_folder(artifacts)).resolve()
     before = read_ledger(folder)
     say(f"reading project {artifacts.graph.project_name}")
-    catalog = collect(assessment, neighbours=_neighbours(artifacts, folder))
+    graph = compiled_graph(artifacts)
+    catalog = collect(
+        assessment,
+        runs=read_runs(assessment, say),
+        neighbours=_neighbours(artifacts, folder),
+        traced=(graph, trace_columns(graph)),
+    )
     catalog = replace(catalog, gone=find_gone(catalog, before))
     catalog = with_profiles(catalog, artifacts.project_dir, read_profiles(folder), say)
     new = folder.with_name(f".building-{uuid.uuid4().hex}")

@@ -9,7 +9,9 @@ from martfeast.datasets.folder import CARD, find_datasets
 from martfeast.datasets.record import DatasetRecord
 from martfeast.declaration.declared import Exposure
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.graph import Graph
 from martfeast.gate.assess import Assessment
+from martfeast.lineage.columns import ColumnLineage
 from martfeast.published.release import Release, release_files
 from martfeast.records import RecordError
 from martfeast.site.catalog import (
@@ -25,11 +27,15 @@ from martfeast.site.catalog import (
 )
 from martfeast.site.mart import Drift, Feature, View
 from martfeast.site.names import slug, title_of
+from martfeast.site.origins import with_traces
 from martfeast.site.views import Runs, read_views
 
 
 def collect(
-    assessment: Assessment, runs: Runs | None = None, neighbours: Neighbours | None = None
+    assessment: Assessment,
+    runs: Runs | None = None,
+    neighbours: Neighbours | None = None,
+    traced: tuple[Graph, ColumnLineage] | None = None,
 ) -> Catalog:
     """Return the catalog of a project.
 
@@ -37,6 +43,7 @@ def collect(
         assessment: how the project stands before the gate.
         runs: the last dbt runs of each mart, by its unique_id; None where nobody can read them.
         neighbours: addresses of dbt's docs and Feast's UI.
+        traced: the graph with compiled SQL, and the lineage of its columns; None to leave it out.
 
     Raises:
         DeclarationError: a dataset's record is damaged.
@@ -44,10 +51,15 @@ def collect(
     """
     project = assessment.project
     artifacts, declaration = project.artifacts, project.declaration
+    graph = traced[0] if traced else artifacts.graph
     releases = _releases(artifacts.published_path, project.release)
     models = tuple(_model(one, artifacts) for one in declaration.exposures.values())
     models = tuple(sorted(models, key=lambda model: model.name))
-    views = tuple(_with_drift(view, models) for view in read_views(assessment, releases, runs))
+    views = tuple(
+        _with_drift(view, models) for view in read_views(assessment, graph, releases, runs)
+    )
+    if traced:
+        views = tuple(with_traces(view, *traced) for view in views)
     return Catalog(
         project=artifacts.graph.project_name,
         release=project.release.number,

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from martfeast.datasets.card.wording import moment, percent
 from martfeast.site.flow import Arrow, Box, picture
-from martfeast.site.mart import Feature, Judged, Node, Run, Use, View
+from martfeast.site.mart import ColumnOf, Feature, Judged, Node, Run, Use, View
 
 Address = Callable[[str], str]
 _STATES = {"pass": "passed", "fail": "failed", "warn": "warned"}
@@ -175,6 +175,49 @@ def lineage(view: View, uses: Sequence[Use], root: str) -> Markup:
     ]
     said = f"What {view.name} is built on, up to two models back, and who reads it"
     return picture(columns, arrows, said)
+
+
+def column_lineage(feature: Feature, view: View, root: str) -> Markup:
+    """Return the columns that a feature is computed of, two steps back, and who takes it.
+
+    Columns that decide which rows are there are dashed. Empty where it is computed of no column.
+    """
+    found = feature.trace
+    if found is None or not found.links:
+        return Markup("")
+    own = found.links[0].end
+    first = list(dict.fromkeys(found.values))[:_MOST_IN_A_COLUMN]
+    rows = [one for one in found.shaped if one not in first]
+    rows = rows[: max(2, _MOST_IN_A_COLUMN - len(first))]
+    second = list(dict.fromkeys(link.start for link in found.links if link.end in first))
+    second = [one for one in second if one not in (*first, *rows, own)][:_MOST_IN_A_COLUMN]
+    how = found.shaped
+    page = f"{root}{view.page}"
+
+    def box(one: ColumnOf) -> Box:
+        href = "" if one.is_source else f"{page}#sql-{one.relation}"
+        note = f"{one.relation}, {how[one]}" if one in how and one in rows else one.relation
+        return Box(str(one), one.column, note, "source" * one.is_source, href)
+
+    readers = list(feature.used_by)[:_MOST_IN_A_COLUMN]
+    arrows = [
+        Arrow(str(link.start), str(link.end), bool(link.how))
+        for link in found.links
+        if (link.end == own and link.start in (*first, *rows) and link.start != own)
+        or (link.end in first and link.start in second)
+    ]
+    arrows += [Arrow(str(own), f"use:{place}") for place in range(len(readers))]
+    columns = [
+        [box(one) for one in second],
+        [box(one) for one in (*first, *rows) if one != own],
+        [Box(str(own), feature.name, view.name, "own")],
+        [
+            Box(f"use:{place}", use.title, use.kind, "user", f"{root}{use.page}" * bool(use.page))
+            for place, use in enumerate(readers)
+        ],
+    ]
+    said = f"The columns that {feature.name} is computed of, up to two steps back, and who takes it"
+    return picture(columns, list(dict.fromkeys(arrows)), said)
 
 
 def _node_box(node: Node, page: str) -> Box:

@@ -175,9 +175,64 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class ColumnOf:
+    """A column of a relation, by the names of both."""
+
+    relation: str
+    column: str
+    is_source: bool
+
+    def __str__(self) -> str:
+        return f"{self.relation}.{self.column}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A column that another is computed of; or, if how is filter, join and so on, shaped by."""
+
+    start: ColumnOf
+    end: ColumnOf
+    how: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a feature comes from. links: of up to two steps back. sources: at the very start.
+
+    counted: relations whose rows are counted on the way. steps: the expressions that compute it in
+    its mart, by the name of the part of the SQL. untraced: models on the way that could not be
+    read, and why.
+    """
+
+    links: tuple[Link, ...]
+    sources: tuple[ColumnOf, ...]
+    counted: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
+    untraced: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> tuple[ColumnOf, ...]:
+        """The columns that it is computed of, one step back."""
+        if not self.links:
+            return ()
+        own = self.links[0].end
+        return tuple(one.start for one in self.links if one.end == own and not one.how)
+
+    @property
+    def shaped(self) -> dict[ColumnOf, str]:
+        """The columns that decide which rows it is computed of, and by what, in words."""
+        found: dict[ColumnOf, dict[str, None]] = {}
+        for link in self.links:
+            if link.how:
+                found.setdefault(link.start, {})[link.how] = None
+        return {start: ", ".join(sorted(hows)) for start, hows in found.items()}
+
+
+@dataclass(frozen=True)
 class Feature:
     """A column of a mart that readers ask for. unit, window: as its name says, in words.
 
+    trace: None where columns are not traced.
     is_profiled: whether it may be said what its values look like. profile: None where it is not.
     """
 
@@ -190,6 +245,7 @@ class Feature:
     used_by: tuple[Use, ...] = ()
     drifts: tuple[Drift, ...] = ()
     is_profiled: bool = True
+    trace: Trace | None = None
     profile: Profile | None = None
 
     @property

@@ -124,6 +124,7 @@ class _Pages:
             freshness=fresh,
             lineage=drawings.lineage(view, view.uses, "../"),
             snippets=snippets.of_view(view),
+            trace=None,
         )
         for feature in view.features if view.kind == "features" else ():
             yield self.page(
@@ -133,8 +134,10 @@ class _Pages:
                 view=view,
                 here=here,
                 freshness=fresh,
-                lineage=drawings.lineage(view, feature.used_by, "../"),
+                lineage=drawings.column_lineage(feature, view, "../")
+                or drawings.lineage(view, feature.used_by, "../"),
                 snippets=snippets.of_feature(feature, view),
+                trace=feature.trace,
             )
 
     def listing(

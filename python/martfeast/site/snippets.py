@@ -11,7 +11,7 @@ Snippets = list[tuple[str, str]]
 def of_feature(feature: Feature, view: View) -> Snippets:
     """Return how to get one feature."""
     return [
-        ("In a feature service, and wherever Feast is asked", feature.reference),
+        ("As Feast is asked for it", feature.reference),
         *_python(view, f'["{feature.reference}"]'),
         *_sql(view, feature.name),
         ("In an exposure's YAML of dbt", f"features:\n  {view.name}: [{feature.name}]"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from martfeast.declaration.declared import Column, FeatureMart, LabelMart, Mart
 from martfeast.from_dbt.artifacts import Artifacts
+from martfeast.from_dbt.graph import Graph
 from martfeast.from_dbt.node import Model, Source
 from martfeast.gate.assess import Assessment
 from martfeast.gate.criterion import FAIL, MartReadiness
@@ -30,18 +31,19 @@ Runs = Mapping[str, Sequence[Run]]
 
 
 def read_views(
-    assessment: Assessment, releases: Sequence[Release], runs: Runs | None
+    assessment: Assessment, graph: Graph, releases: Sequence[Release], runs: Runs | None
 ) -> tuple[View, ...]:
     """Return every mart of a project, those of other projects that models use among them.
 
     Args:
         assessment: how the project stands.
+        graph: of the project, with compiled SQL as far as there is any.
         releases: those at hand, the current one last.
         runs: by the mart's unique_id; None where the evidence cannot be read.
 
     """
     readers = _readers(assessment)
-    nodes = _Nodes(assessment.project.artifacts)
+    nodes = _Nodes(assessment.project.artifacts, graph)
     return tuple(
         _view(assessment, readiness, releases, runs, nodes, readers)
         for readiness in assessment.readiness
@@ -225,23 +227,23 @@ def _page(mart: Mart) -> str:
 class _Nodes:
     """The nodes of lineages, each made once."""
 
-    def __init__(self, artifacts: Artifacts) -> None:
-        self.artifacts = artifacts
+    def __init__(self, artifacts: Artifacts, graph: Graph) -> None:
+        self.artifacts, self.graph = artifacts, graph
         self.known: dict[str, Node] = {}
 
     def upstream(self, unique_id: str) -> tuple[Node, ...]:
         """Return a mart's lineage, parents first, itself last."""
-        return tuple(self._node(name) for name in self.artifacts.graph.upstream(unique_id))
+        return tuple(self._node(name) for name in self.graph.upstream(unique_id))
 
     def _node(self, unique_id: str) -> Node:
         if unique_id not in self.known:
-            relation = self.artifacts.graph.relation(unique_id)
+            relation = self.graph.relation(unique_id)
             details: dict[str, Any] = {"kind": "source", "sql": "", "compiled": ""}
             if isinstance(relation, Model):
                 details = {
                     "kind": relation.resource_type,
                     "sql": relation.code.raw.strip(),
-                    "compiled": self._compiled(relation),
+                    "compiled": (relation.code.compiled or "").strip(),
                 }
             parents = () if isinstance(relation, Source) else relation.depends_on.nodes
             self.known[unique_id] = Node(
@@ -253,17 +255,6 @@ class _Nodes:
                 **details,
             )
         return self.known[unique_id]
-
-    def _compiled(self, model: Model) -> str:
-        """Return a model's SQL as dbt compiled it last: the manifest's, or that in its target."""
-        if model.code.compiled:
-            return model.code.compiled.strip()
-        written = model.written
-        folder = self.artifacts.target_path / "compiled" / written.package_name
-        try:
-            return (folder / written.original_file_path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
 
 
 def relative(path: Path, folder: Path) -> str:
