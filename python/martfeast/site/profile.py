@@ -24,7 +24,8 @@ PROFILES = "data/profiles.json"
 BARS = 20
 # Values that fewer rows have are not named: they may tell of one person.
 FEWEST_ROWS, MOST_VALUES = 20, 8
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_NUMBERS = (*_WHOLE, *DOUBLES, "DECIMAL")
 Json = dict[str, Any]
 Known = Mapping[str, Json]
 
@@ -133,14 +134,14 @@ def _measure(
     asked = ["count(*)"]
     for name, type_ in types.items():
         column = quoted(name)
-        is_number = type_.startswith(_NUMBERS)
+        is_number = type_.startswith(_NUMBERS) and "[" not in type_
         value = f"case when isfinite({column}) then {column} end" if type_ in DOUBLES else column
-        if type_.startswith("TIMESTAMP") or type_ == "DATE":
+        if _is_time(type_):
             value, is_number = f"epoch({column})", True
         asked += [f"count({value})", f"approx_count_distinct({column})"]
         asked += (
             [f"{what}({value})" for what in ("min", "avg", "max")]
-            + [f"quantile_cont({value}, [0.01, 0.99])"]
+            + [f"quantile_{'disc' if _is_whole(type_) else 'cont'}({value}, [0.01, 0.99])"]
             if is_number
             else ["null", "null", "null", "null"]
         )
@@ -161,9 +162,17 @@ def _measure(
     return found
 
 
+def _is_whole(type_: str) -> bool:
+    return type_.startswith(_WHOLE)
+
+
+def _is_time(type_: str) -> bool:
+    return type_.startswith(("TIMESTAMP", "DATE")) and "[" not in type_
+
+
 def _said(type_: str) -> Callable[[Any], str]:
     """Return how a value of a type is written."""
-    if type_.startswith("TIMESTAMP") or type_ == "DATE":
+    if _is_time(type_):
         return lambda value: moment(datetime.fromtimestamp(float(value), UTC).isoformat())
     return lambda value: number(int(value) if float(value).is_integer() else float(value))
 
@@ -173,9 +182,9 @@ def _bars(
 ) -> tuple[Bar, ...]:
     """Return the bars from the first to the last hundredth; what is beyond is in the end bars."""
     column = quoted(name)
-    value = f"epoch({column})" if type_.startswith(("TIMESTAMP", "DATE")) else f"{column}::double"
+    value = f"epoch({column})" if _is_time(type_) else f"{column}::double"
     low, high = map(float, ends)
-    is_whole = type_.startswith(_NUMBERS) and type_ not in DOUBLES and "DECIMAL" not in type_
+    is_whole = _is_whole(type_)
     if is_whole and high - low < BARS:
         count, width = round(high - low) + 1, 1.0
     else:

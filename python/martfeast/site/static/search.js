@@ -89,6 +89,7 @@
   };
 
   const most = 20;
+  document.getElementById("without-script").remove();
   const search = document.getElementById("search");
   const show = () => {
     const query = search.value.trim();
