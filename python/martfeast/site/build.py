@@ -75,7 +75,7 @@ def build_site(assessment: Assessment, output: Path | None, say: Callable[[str],
     catalog = with_profiles(catalog, artifacts.project_dir, read_profiles(folder), say)
     new = folder.with_name(f".building-{uuid.uuid4().hex}")
     try:
-        page_count = _write(catalog, new)
+        page_count = write_files(catalog, new)
         _put(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -149,8 +149,8 @@ def _files(catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield LEDGER, json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _write(catalog: Catalog, folder: Path) -> int:
-    """Write all files into a new folder; return how many of them are pages."""
+def write_files(catalog: Catalog, folder: Path) -> int:
+    """Write all files of a catalog into a new folder; return how many of them are pages."""
     page_count, made = 0, set[Path]()
     for address, text in _files(catalog):
         path = folder / address

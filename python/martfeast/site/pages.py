@@ -59,7 +59,7 @@ def _environment() -> jinja2.Environment:
         "prose": prose.prose,
         "plain": prose.plain,
         "has_more": prose.has_more,
-        "lines": prose.lines,
+        "marked_lines": prose.marked_lines,
         "slug": slug,
         "first_upper": lambda text: text[:1].upper() + text[1:],
     }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
@@ -42,11 +42,15 @@ def has_more(text: str) -> bool:
     return len(blocks) > 1 or str(_inline(_first(text))) != str(lead(text))
 
 
-def lines(sql: str, marked: str) -> Iterator[tuple[bool, str]]:
-    """Yield the lines of SQL, each with whether it names what is to be marked, as a whole word."""
-    word = re.compile(rf"(?<!\w){re.escape(marked)}(?!\w)", re.IGNORECASE) if marked else None
-    for line in sql.splitlines():
-        yield bool(word and word.search(line)), line
+def marked_lines(sql: str, marked: str = "") -> Markup:
+    """Return SQL whose lines that name something, as a whole word, are marked."""
+    if not marked:
+        return escape(sql)
+    word = re.compile(rf"(?<!\w){re.escape(marked)}(?!\w)", re.IGNORECASE)
+    return Markup("\n").join(
+        Markup("<mark>{}</mark>").format(line) if word.search(line) else line
+        for line in sql.splitlines()
+    )
 
 
 def _first(text: str) -> str:

@@ -34,35 +34,42 @@
     return asked.length >= 5 && !/^\p{Nd}/u.test(asked) && isOneOff(asked, word) ? 4 : 0;
   };
 
-  const having = (asked) => {
-    const found = new Map();
-    for (const word of known) {
-      const quality = likeness(asked, word);
-      if (!quality) continue;
-      const postings = words[word];
-      for (let at = 0; at < postings.length; at += 2) {
-        const score = postings[at + 1] * quality;
-        if (score > (found.get(postings[at]) || 0)) found.set(postings[at], score);
-      }
-    }
-    return found;
-  };
+  const held = documents.map((one) => Number(one[3] === "held back"));
+  const matched = new Int32Array(documents.length);
+  const scores = new Int32Array(documents.length);
+  const best = new Int32Array(documents.length);
 
   const find = (query) => {
-    const scores = new Map();
+    matched.fill(0);
+    scores.fill(0);
+    const found = [];
     for (const asked of new Set(wordsIn(query))) {
-      for (const [place, score] of having(asked)) {
-        const counted = scores.get(place) || [0, 0];
-        scores.set(place, [counted[0] + 1, counted[1] + score]);
+      const having = [];
+      for (const word of known) {
+        const quality = likeness(asked, word);
+        if (!quality) continue;
+        const postings = words[word];
+        for (let at = 0; at < postings.length; at += 2) {
+          const place = postings[at];
+          if (best[place] === 0) having.push(place);
+          best[place] = Math.max(best[place], postings[at + 1] * quality);
+        }
+      }
+      for (const place of having) {
+        if (matched[place] === 0) found.push(place);
+        matched[place] += 1;
+        scores[place] += best[place];
+        best[place] = 0;
       }
     }
-    const isHeld = (place) => Number(documents[place][3] === "held back");
-    return [...scores]
-      .sort(
-        ([one, [matched, score]], [other, [otherMatched, otherScore]]) =>
-          otherMatched - matched || isHeld(one) - isHeld(other) || otherScore - score || one - other,
-      )
-      .map(([place]) => documents[place]);
+    found.sort(
+      (one, other) =>
+        matched[other] - matched[one] ||
+        held[one] - held[other] ||
+        scores[other] - scores[one] ||
+        one - other,
+    );
+    return found.map((place) => documents[place]);
   };
   globalThis.martfeastFind = find;
 
