@@ -59,6 +59,8 @@ def freshness(view: View, as_of: str) -> Markup:
     loads = [_parse(loaded) for _, loaded in published.sources if loaded]
     ttl = view.declared.ttl_minutes
     valid = judged if ttl is None else last + timedelta(minutes=min(ttl, 53_000_000))
+    if view.kind == "labels":  # no label grows old
+        valid = last
     end = max([judged, last, *loads])
     width = (end - first).total_seconds() or 1
 
