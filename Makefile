@@ -42,8 +42,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: land ## The whole loop: install, land, build, apply, materialize, train, docs, summary
-	@$(MAKE) --no-print-directory $(STAMPS)/trained $(STAMPS)/documented
+run: land ## The whole loop: install, land, build, apply, materialize, train, docs, site, summary
+	@$(MAKE) --no-print-directory $(STAMPS)/trained $(STAMPS)/site
 	@$(BIN)/python -m nyc_flights.summary
 
 .PHONY: install
@@ -77,6 +77,10 @@ train: land ## Train and judge the example model, by groups too
 .PHONY: docs
 docs: land ## The dbt docs site as one file, target/static_index.html
 	@$(MAKE) --no-print-directory $(STAMPS)/documented
+
+.PHONY: site
+site: land ## martfeast site: features, evidence and owners as HTML, data/site/index.html
+	@$(MAKE) --no-print-directory $(STAMPS)/site
 
 .PHONY: lint
 lint: dagster prefect $(DBT_PACKAGE) ## sqlfluff, ruff, mypy (by the types of all extras but Spark), import-linter
@@ -195,6 +199,10 @@ measure-increments: install ## Measure one more day of the flights into benchmar
 measure-partitions: install ## Measure publishing of one more day into benchmarks/partitions.md
 	@$(BIN)/python benchmarks/partitions.py
 
+.PHONY: measure-site
+measure-site: install browser ## Measure the site of 10,000 features; what it prints goes into benchmarks/site.md
+	@$(BIN)/python benchmarks/site.py
+
 .PHONY: lock
 lock: install ## Resolve the locks anew from pyproject.toml, so that all of them can be installed together
 	@$(RESOLVE) --upgrade --all-extras --output-file $(LOCKED_TOGETHER)
@@ -275,4 +283,9 @@ $(STAMPS)/trained: $(STAMPS)/dataset python/nyc_flights/training.py $(call missi
 $(STAMPS)/documented: $(STAMPS)/built $(call missing,target/static_index.html)
 	$(call say,dbt docs)
 	@$(BIN)/dbt --quiet docs generate --static
+	@touch $@
+
+$(STAMPS)/site: $(STAMPS)/documented $(STAMPS)/dataset $(call missing,data/site/index.html)
+	$(call say,martfeast site)
+	@$(BIN)/martfeast site
 	@touch $@

@@ -19,6 +19,10 @@ COMMANDS = (
     "dataset",
     "drift",
     "emit",
+    "site",
+    "find",
+    "lineage",
+    "diff",
 )
 HEAVY = {"feast", "duckdb", "pandas", "numpy", "pyarrow", "dbt", "scipy", "jinja2", "pydantic"}
 

@@ -1,4 +1,4 @@
-"""Draws the README's pictures: the newest dataset card, and a mart in the docs site.
+"""Draws the README's pictures: the newest dataset card, the site, and a mart in the docs site.
 
 ``python docs/pictures/draw.py`` after ``make run``; it needs Debian's Chromium (``make browser``).
 """
@@ -11,17 +11,24 @@ from playwright.sync_api import sync_playwright
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parents[1]
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+FEATURE = "route_performance_daily.route_mean_arrival_delay_minutes_30d"
 MART = "#!/model/model.nyc_flights.carrier_performance_hourly"
 
 
 def main() -> int:
-    """Write card.png and docs_site.png; return the exit code."""
+    """Write card.png, docs_site.png, site.png and site_feature.png; return the exit code."""
     cards = sorted((PROJECT / "data/datasets").glob("*/[0-9]*/card.html"))
     site = PROJECT / "target/static_index.html"
-    if not cards or not site.exists():
-        print("There is no card or no docs site yet. Run `make run`.", file=sys.stderr)
+    features = PROJECT / "data/site/features"
+    if not cards or not site.exists() or not features.exists():
+        print("There is no card, no site or no docs site yet. Run `make run`.", file=sys.stderr)
         return 1
-    pages = {"card": cards[-1].as_uri(), "docs_site": site.as_uri() + MART}
+    pages = {
+        "card": cards[-1].as_uri(),
+        "docs_site": site.as_uri() + MART,
+        "site": (features.parent / "index.html").as_uri() + "?q=late+arrival+share",
+        "site_feature": (features / f"{FEATURE}.html").as_uri(),
+    }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
         for name, address in pages.items():

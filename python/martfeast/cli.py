@@ -11,6 +11,7 @@ import click
 
 from martfeast.backfill.command import backfill_command
 from martfeast.changes.command import diff_command, lineage_command
+from martfeast.datasets.command import drift_command
 from martfeast.openlineage.command import emit_command
 from martfeast.options import (
     IF_THERE,
@@ -20,9 +21,9 @@ from martfeast.options import (
     feature_repo_option,
     json_option,
     json_with_progress_option,
-    parse_threshold,
     version_option,
 )
+from martfeast.site.command import find_command, site_command
 
 if TYPE_CHECKING:
     from martfeast.from_dbt.dbt_project import DbtProject
@@ -115,7 +116,15 @@ def status(
     raise SystemExit(assessment.exit_code)
 
 
-for command in (backfill_command, diff_command, emit_command, lineage_command):
+for command in (
+    backfill_command,
+    diff_command,
+    drift_command,
+    emit_command,
+    find_command,
+    lineage_command,
+    site_command,
+):
     main.add_command(command)
 
 
@@ -323,47 +332,6 @@ def dataset_command(
         click.echo(dataset_report(dataset.path, dataset.record, dataset.is_new))
 
 
-@main.command("drift", short_help="Measure how far columns moved from a training set.")
-@click.argument("before")
-@click.argument("after", default="served")
-@dbt_options
-@feature_repo_option("Whose online store serves.")
-@click.option(
-    "--threshold",
-    "thresholds",
-    multiple=True,
-    metavar="[COLUMN=]INDEX",
-    help="The index above which a column has drifted, over what the exposure declares.",
-)
-@json_option
-def drift_command(
-    before: str,
-    after: str,
-    project: "DbtProject",
-    feature_repo: Path | None,
-    thresholds: tuple[str, ...],
-    is_json: bool,
-) -> None:
-    """Measure how far columns moved from the dataset BEFORE to AFTER.
-
-    A dataset is `<exposure>` for the newest, `<exposure>/<number>`, or a path. AFTER may be
-    `served`, which is the default: what the online store gives now. Exits with 1 on drift, with
-    2 if it cannot be measured.
-    """
-    from martfeast.datasets.drift_report import SERVED, compare_datasets
-
-    repo = _repo_path(project, feature_repo)
-    report = compare_datasets(
-        project,
-        _feature_repo(repo) if after == SERVED else None,
-        before,
-        after,
-        dict(parse_threshold(text) for text in thresholds),
-    )
-    click.echo(json.dumps(report.as_json(), indent=2) if is_json else report.report())
-    raise SystemExit(1 if report.drifted else 0)
-
-
 def _assess(project: "DbtProject", feature_repo: Path | None) -> "Assessment":
     from martfeast.declaration.project import read_project
     from martfeast.gate.assess import assess
@@ -379,22 +347,12 @@ def _repo_path(project: "DbtProject", named: Path | None) -> Path:
 
 
 def _feature_repo_if_there(project: "DbtProject", named: Path | None) -> "FeatureRepo | None":
-    """Return the named feature repo, or else the project's own if it has one."""
-    path = _repo_path(project, named)
-    if named is None and not (path / "feature_store.yaml").exists():
-        return None
-    return _feature_repo(path)
+    from martfeast.to_feast.repository import repo_if_there
+
+    return repo_if_there(project.folder, named)
 
 
 def _feature_repo(path: Path) -> "FeatureRepo":
-    from martfeast.problems import refusal
-    from martfeast.to_feast.repository import FeatureRepo
+    from martfeast.to_feast.repository import open_repo
 
-    path = path.resolve()
-    if not (path / "feature_store.yaml").exists():
-        fix = "Name the feature repo with --feature-repo."
-        raise refusal(
-            "feature store", "feature-store-missing", f"{path} has no feature_store.yaml.", fix
-        )
-
-    return FeatureRepo(path, path / "feature_store.yaml")
+    return open_repo(path)

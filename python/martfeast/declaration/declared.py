@@ -28,7 +28,8 @@ class Column:
 
     data_type: as the contract has it. type: what it is in Feast; None for a column that only
     analysts use and that Feast has no type for. entity: the entity it is the key of.
-    is_feature: whether the feature view has it as a feature.
+    is_feature: whether the feature view has it as a feature. is_profiled: whether the site may show
+    what its values look like.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Column:
     description: str
     entity: str | None
     is_feature: bool
+    is_profiled: bool = True
 
 
 @dataclass(frozen=True)

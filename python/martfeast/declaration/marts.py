@@ -43,7 +43,7 @@ _LABEL_MART_KEYS = {
 }
 _RESTATEMENT_KEYS = {"tolerance_share": object, "expected": str}
 _LABEL_KEYS = {"column": str, "known_at": str, "missing_reason": str, "groups": list}
-_COLUMN_KEYS = {"entity": str, "feature": bool}
+_COLUMN_KEYS = {"entity": str, "feature": bool, "profile": bool}
 
 
 def read_marts(artifacts: Artifacts, release: Release, log: ProblemLog) -> list[Mart]:
@@ -294,6 +294,7 @@ class _MartReader:
                     description=column.description.strip(),
                     entity=entity,
                     is_feature=keys.get("feature", True) and not is_other,
+                    is_profiled=keys.get("profile", True),
                 )
             )
         return columns

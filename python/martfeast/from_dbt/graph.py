@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -18,6 +18,7 @@ from martfeast.from_dbt.node import (
     Exposure,
     Group,
     Macro,
+    Metric,
     Model,
     Node,
     Source,
@@ -61,6 +62,7 @@ class Graph:
     macros: Mapping[str, Macro]
     groups: Mapping[str, Group]
     disabled: tuple[Model, ...]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def relation(self, unique_id: str) -> Model | Source:
         """Return a model, seed, snapshot or source."""
@@ -252,6 +254,7 @@ class _Reader:
             macros=self._all(Macro, "macros"),
             groups=self._all(Group, "groups"),
             disabled=tuple(self._disabled()),
+            metrics=self._all(Metric, "metrics"),
         )
         untyped = [name for name, type_ in of_type.items() if not isinstance(type_, str)]
         if untyped:

@@ -277,6 +277,37 @@ class Exposure(Node):
     url: str | None = None
 
 
+class MetricInput(Part):
+    """A measure or a metric that a metric is computed from."""
+
+    name: str
+
+
+class MetricParameters(Part):
+    """What a metric is computed from, by its type."""
+
+    measure: MetricInput | None = None
+    numerator: MetricInput | None = None
+    denominator: MetricInput | None = None
+    expr: str | None = None
+
+
+class Metric(Node):
+    """A metric of the semantic layer. type: dbt's kind of it, such as ratio."""
+
+    type: str
+    label: str | None = None
+    parameters: MetricParameters = Field(default=MetricParameters(), validation_alias="type_params")
+
+    @property
+    def made_of(self) -> str:
+        """What it is computed from, in words; empty if that takes more than a few."""
+        given = self.parameters
+        if given.numerator and given.denominator:
+            return f"{given.numerator.name} / {given.denominator.name}"
+        return given.measure.name if given.measure else given.expr or ""
+
+
 class Macro(Part):
     """A macro, with the text it is written as."""
 

@@ -1,6 +1,7 @@
 """The gate: whether what a dbt project declares may be applied."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from martfeast.declaration.declared import Declaration
 from martfeast.declaration.project import Project, read_project
@@ -47,17 +48,21 @@ class Assessment:
             raise DeclarationError(self.refusals)
 
 
-def assess(project: Project, registered: Registered | None = None) -> Assessment:
+def assess(
+    project: Project, registered: Registered | None = None, now: datetime | None = None
+) -> Assessment:
     """Judge the marts of a project.
 
     Args:
         project: as read.
         registered: what the Feast registry holds; by default nothing.
+        now: the moment to judge at, with zone; by default the clock's.
 
     """
     replays, damaged = read_replays(project.artifacts.published_path)
     log = ProblemLog([*project.problems, *damaged])
-    evidence = Evidence(project, replays, registered or Registered())
+    registered = registered or Registered()
+    evidence = Evidence(project, replays, registered, now or datetime.now(UTC))
     shared = {}
     for folder in {one.published_path for one in project.declaration.shared.values()}:
         shared[folder], damaged = read_replays(folder)

@@ -137,3 +137,31 @@ class FeatureRepo:
         from feast.repo_config import load_repo_config
 
         return load_repo_config(self.path, self.yaml_file)
+
+
+def open_repo(path: Path) -> FeatureRepo:
+    """Return the feature repo in a folder.
+
+    Raises:
+        DeclarationError: there is none.
+
+    """
+    path = path.resolve()
+    if not (path / "feature_store.yaml").exists():
+        why = f"{path} has no feature_store.yaml."
+        fix = "Name the feature repo with --feature-repo."
+        raise refusal("feature store", "feature-store-missing", why, fix)
+    return FeatureRepo(path, path / "feature_store.yaml")
+
+
+def repo_if_there(project: Path, named: Path | None) -> FeatureRepo | None:
+    """Return the named feature repo, or else the one in a project's folder if it has one.
+
+    Raises:
+        DeclarationError: the named one is none.
+
+    """
+    path = named or project / "feature_repo"
+    if named is None and not (path / "feature_store.yaml").exists():
+        return None
+    return open_repo(path)

@@ -3,23 +3,11 @@
 The same record gives the same bytes. Its fields are read by name in ``page.html.jinja``.
 """
 
-import json
-from functools import cache
 from itertools import groupby
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-from martfeast.datasets.card.wording import (
-    READINGS,
-    duration,
-    extremes,
-    index,
-    moment,
-    number,
-    percent,
-)
+from martfeast.datasets.card.templates import environment, tick
+from martfeast.datasets.card.wording import extremes, number, percent
 from martfeast.datasets.record import ColumnFacts, DatasetRecord, GroupFacts
 from martfeast.declaration.declared import DIFFERENT, LOOK
 
@@ -38,55 +26,7 @@ def card_html(record: DatasetRecord) -> str:
         The page. Everything that comes from the record is escaped.
 
     """
-    return _environment().get_template("page.html.jinja").render(**_view(record)).lstrip()
-
-
-def _tick(share: float) -> str:
-    return f"{100 * share:.4g}%"
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
-
-
-def _breakable(name: object) -> Markup:
-    """Let a long name break after its underscores and dots."""
-    return Markup(str(escape(name)).replace("_", "_<wbr>").replace(".", ".<wbr>"))
-
-
-def _whole(text: str) -> Markup:
-    """Keep a short text, such as a moment, on one line."""
-    whole = Markup('<span class="whole">{}</span>')
-    return whole.format(text) if len(text) <= len("2013-01-31 05:00") else escape(text)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("martfeast.datasets.card", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        breakable=_breakable,
-        count=lambda value: f"{value:,}",
-        duration=duration,
-        index=index,
-        moment=lambda text: _whole(moment(text)),
-        number=lambda value: _whole(number(value)),
-        percent=percent,
-        pos=lambda share: f"{100 * min(max(share, 0), 1):.2f}",
-        quoted=json.dumps,
-        size=_size,
-        tick=_tick,
-        reading=READINGS.__getitem__,
-    )
-    return environment
+    return environment().get_template("page.html.jinja").render(**_view(record)).lstrip()
 
 
 def _view(record: DatasetRecord) -> Json:
@@ -116,8 +56,8 @@ def _view(record: DatasetRecord) -> Json:
         "is_share": is_share,
         "percent": percent,
         "rate": percent if is_share else number,
-        "share_tick": _tick,
-        "rate_tick": _tick if is_share else number,
+        "share_tick": tick,
+        "rate_tick": tick if is_share else number,
         "ticks": _ticks(names),
         "groups": [_group(group, audit.base_rate, is_share) for group in record.groups],
         "missing": missing,

@@ -92,7 +92,7 @@ def _jobs(steps: Steps, layout: Layout) -> tuple[list[Any], list[dg.ScheduleDefi
             f"{name}_{slug}",
             # What is made of something that is made again has to be made again too.
             released.upstream().downstream() & everything,
-            description=f"{', '.join(marts)}, with what they need and what is made of that; '{cron}' UTC.",
+            description=f"{', '.join(marts)}, what they need, what is made of that; '{cron}' UTC.",
         )
         jobs.append(job)
         schedules.append(_schedule(job, cron, layout.days))
