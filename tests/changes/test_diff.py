@@ -84,10 +84,8 @@ def test_seeds_with_other_rows_redefine_what_is_made_of_them(versioned):
 @pytest.mark.slow
 def test_features_that_are_retyped_break(versioned):
     versioned.replace_in(SQL, "cast(loan_count_30d as bigint)", "cast(loan_count_30d as double)")
-    text = (versioned.path / YAML).read_text()
-    at = text.index("data_type", text.index("name: loan_count_30d"))
-    changed = text[:at] + text[at:].replace("bigint", "double", 1)
-    (versioned.path / YAML).write_text(changed)
+    declared = "- name: loan_count_30d\n        data_type: {}"
+    versioned.replace_in(YAML, declared.format("BIGINT"), declared.format("double"))
     said, kinds = differing(versioned, exits=1)
     assert kinds[ACTIVITY, "loan_count_30d"] == "retyped"
     [exposure] = said["exposures"]

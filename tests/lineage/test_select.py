@@ -75,6 +75,7 @@ def shaped(sql, column):
         ("select sum(x) over (partition by k order by t) as c from db.a", {"c": "a.x"}),
         ("select p from db.unknown", {"p": "u.p"}),
         ("select p, x from db.unknown, db.a", {"p": "u.p", "x": "a.x"}),
+        ("select cast(p as bigint) as p from db.unknown where p > 0", {"p": "u.p"}),
     ],
 )
 def test_values_come_from(sql, expected):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import OptimizeError, SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
@@ -59,13 +59,9 @@ def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> Trac
         }
         columns = _name_relations(tree, dialect, known)
         write_windows_out(tree)
-        tree = qualify(
-            tree,
-            dialect=dialect,
-            schema={name: dict.fromkeys(of, "text") for name, of in columns.items()},
-            quote_identifiers=False,
-            validate_qualify_columns=False,
-        )
+        read = {table.name for table in tree.find_all(exp.Table)}
+        unknown = [one for one, found in known.values() if found is None and one in read]
+        tree = _qualified(tree, dialect, columns, unknown)
         scope = build_scope(tree)
     except (SqlglotError, RecursionError) as error:
         found = getattr(error, "errors", None)  # of its parser, whose text marks SQL for terminals
@@ -75,13 +71,39 @@ def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> Trac
     tracer = _Tracer(dialect, scope, known.values())
     names = column_names(tree)
     if "*" in names:
-        unknown = [unique_id for unique_id, found in known.values() if found is None]
         raise Untraceable(f"the columns of {', '.join(unknown) or 'what it reads'} are not known")
     if len({name.lower() for name in names}) < len(names) or "" in names:
         raise Untraceable("it has columns without a name, or two of one name")
     traced = {name.lower(): tracer.column(scope, name) for name in names}
     rows = tracer.rows(scope)
     return TracedSelect(traced, rows, united([tracer.rows_by]), united([tracer.relations(scope)]))
+
+
+def _qualified(
+    tree: exp.Expr, dialect: str, columns: Mapping[str, list[str]], unknown: list[str]
+) -> exp.Expr:
+    """Return a SELECT in which each column names its relation."""
+
+    def qualified(known: Mapping[str, list[str]]) -> exp.Expr:
+        schema: dict[str, object] = {name: dict.fromkeys(of, "text") for name, of in known.items()}
+        return qualify(
+            tree.copy(),
+            dialect=dialect,
+            schema=schema,
+            quote_identifiers=False,
+            validate_qualify_columns=False,
+        )
+
+    try:
+        return qualified(columns)
+    except OptimizeError:
+        if len(unknown) != 1 or tree.find(exp.Star):
+            raise
+        # All names that no other relation has are of the only one whose columns are not known.
+        others = {name.lower() for of in columns.values() for name in of}
+        names = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
+        rest = [name for name in names if name.lower() not in others]
+        return qualified({**columns, f'"{unknown[0]}"': rest})
 
 
 def _require_traceable(tree: exp.Expr) -> None:

@@ -17,6 +17,7 @@ from martfeast.from_dbt.tested import (
 )
 from martfeast.gate.criterion import GOOD_ENOUGH, Criterion, Finding, some
 from martfeast.gate.evidence import Evidence
+from martfeast.gate.touched import touched_by
 from martfeast.published.release import PublishedVersion
 
 # Constraints that keep a column from null.
@@ -145,6 +146,7 @@ def _tests_passed(evidence: Evidence, mart: Mart) -> Iterator[Finding]:
     if verdict.held_back:
         yield Finding(
             f"Its present rows were held back: {some(verdict.held_back)}."
+            f"{touched_by(evidence.graph, mart, verdict.held_back)}"
             f" Version {version.name} stays published.",
             f"Mend the data or the model, then run {evidence.build}.",
             mart.place,
