@@ -22,4 +22,4 @@ def test_a_test_that_failed_above_a_mart_names_the_features_it_touches(library: 
     assert "`martfeast lineage member_days.overdue_share_30d` says which features that" in said
     library.said("compile")
     said = " ".join(library.martfeast("status", cwd=library.path).stdout.split())
-    assert "It touches overdue_share_30d. Version" in said
+    assert "It touches overdue_share_30d. Version" in said, said

@@ -2,15 +2,16 @@
 
 import pytest
 from martfeast.lineage.select import trace_select
-from martfeast.lineage.traced import Untraceable
+from martfeast.lineage.traced import Known, Untraceable
 
 pytestmark = pytest.mark.fast
 RELATIONS = {
-    "db.a": ("a", ["x", "y", "k", "s", "t"]),
-    "db.b": ("b", ["k", "z", "t"]),
-    '"Odd"."c"': ("c", ["x"]),
-    "read_parquet('data/d.parquet')": ("d", ["x"]),
-    "db.unknown": ("u", None),
+    "db.a": Known("a", ["x", "y", "k", "s", "t"]),
+    "db.b": Known("b", ["k", "z", "t"]),
+    '"Odd"."c"': Known("c", ["x"]),
+    "read_parquet('data/d.parquet')": Known("d", ["x"]),
+    "db.unknown": Known("u", None),
+    "db.part": Known("p", ["x"], is_whole=False),
 }
 
 
@@ -75,6 +76,15 @@ def shaped(sql, column):
         ("select sum(x) over (partition by k order by t) as c from db.a", {"c": "a.x"}),
         ("select p from db.unknown", {"p": "u.p"}),
         ("select p, x from db.unknown, db.a", {"p": "u.p", "x": "a.x"}),
+        ("select x, q from db.part where q > 0", {"x": "p.x", "q": "p.q"}),
+        ("select part.q, y from db.part, db.a", {"q": "p.q", "y": "a.y"}),
+        ("with c as (select * from db.part) select q, x from c", {"q": "p.q", "x": "p.x"}),
+        ("with c as (select * from db.unknown) select q from c", {"q": "u.q"}),
+        (
+            "with c as (select * from db.part), d as (select *, q + x as total from c)"
+            " select total from d",
+            {"total": "p.q p.x"},
+        ),
         ("select cast(p as bigint) as p from db.unknown where p > 0", {"p": "u.p"}),
     ],
 )
@@ -137,7 +147,7 @@ def test_the_steps_are_the_expressions_on_the_way():
     ("sql", "why"),
     [
         ("select * from db.unknown", "the columns of u are not known"),
-        ("select p from db.unknown as one, db.unknown as two", "nothing says which relation p"),
+        ("select p from db.unknown as one, db.part as two", "nothing says which relation p"),
         ("select x from elsewhere.t", "reads elsewhere.t"),
         ("select x as a, y as A from db.a", "two of one name"),
         ("select columns('x|y') from db.a", "COLUMNS"),

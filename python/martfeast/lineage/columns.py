@@ -1,7 +1,7 @@
 """A dbt project's columns: what each is computed of, and what is computed of it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,7 +127,7 @@ def trace_columns(graph: Graph) -> ColumnLineage:
             continue
         try:
             traced = trace_select(
-                _compiled(model), dialect, _relations_of(graph, model, columns, untraced)
+                _compiled(model), dialect, _relations_of(graph, model, columns, selects)
             )
         except Untraceable as error:
             untraced[unique_id] = str(error)
@@ -159,17 +159,17 @@ def _relations_of(
     graph: Graph,
     model: Model,
     columns: Mapping[str, Mapping[str, Traced]],
-    untraced: Mapping[str, str],
+    traced: Container[str],
 ) -> dict[str, Known]:
     """Return what a model may read, by what its SQL calls that, itself included."""
     found: dict[str, Known] = {}
     for unique_id in (*graph.relations_read(model.unique_id), model.unique_id):
         relation = graph.relation(unique_id)
-        known = columns.get(unique_id) or _described(relation.columns)
-        # An incremental model reads itself; what YAML describes of what is untraced may be a part.
-        is_whole = bool(known) and (unique_id not in untraced or _is_contract(relation))
+        listed = list(columns.get(unique_id) or _described(relation.columns))
+        # YAML may describe a part; of a model that was traced, and of a contract, all is known.
+        is_traced = unique_id in traced or _is_contract(relation)
         if relation.relation.sql:
-            found[relation.relation.sql] = (unique_id, list(known) if is_whole else None)
+            found[relation.relation.sql] = Known(unique_id, listed or None, is_traced)
     return found
 
 

@@ -44,8 +44,7 @@ def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> Trac
     Args:
         sql: the SELECT.
         dialect: sqlglot's name of its dialect.
-        relations: what it may read, by what SQL calls that: the unique_id and the columns; None
-            where those are not known.
+        relations: what it may read, by what SQL calls that.
 
     Raises:
         Untraceable: it cannot be parsed, or it takes all columns of what has unknown ones.
@@ -57,53 +56,64 @@ def trace_select(sql: str, dialect: str, relations: Mapping[str, Known]) -> Trac
         known = {
             _called(f"select * from {name}", dialect): found for name, found in relations.items()
         }
-        columns = _name_relations(tree, dialect, known)
+        read = _name_relations(tree, dialect, known)
         write_windows_out(tree)
-        read = {table.name for table in tree.find_all(exp.Table)}
-        unknown = [one for one, found in known.values() if found is None and one in read]
-        tree = _qualified(tree, dialect, columns, unknown)
-        scope = build_scope(tree)
+        try:
+            return _traced(tree, dialect, read)
+        except (Untraceable, OptimizeError):
+            guessed = _with_names_read(tree, read)
+            if guessed is None:
+                raise
+            return _traced(tree, dialect, guessed)
     except (SqlglotError, RecursionError) as error:
         found = getattr(error, "errors", None)  # of its parser, whose text marks SQL for terminals
         said = found[0]["description"] if found else " ".join(str(error).split())[:300]
         raise Untraceable(f"sqlglot cannot read it: {said}") from None
+
+
+def _traced(tree: exp.Expr, dialect: str, read: Mapping[str, Known]) -> TracedSelect:
+    """Trace the columns of a SELECT that calls relations by their unique_ids."""
+    schema: dict[str, object] = {
+        f'"{one.unique_id}"': dict.fromkeys(one.columns, "text")
+        for one in read.values()
+        if one.columns is not None
+    }
+    tree = qualify(
+        tree.copy(),
+        dialect=dialect,
+        schema=schema,
+        quote_identifiers=False,
+        validate_qualify_columns=False,
+    )
+    scope = build_scope(tree)
     assert scope is not None, "a query has a scope"
-    tracer = _Tracer(dialect, scope, known.values())
+    tracer = _Tracer(dialect, scope, read.values())
     names = column_names(tree)
     if "*" in names:
+        unknown = [one.unique_id for one in read.values() if one.columns is None]
         raise Untraceable(f"the columns of {', '.join(unknown) or 'what it reads'} are not known")
     if len({name.lower() for name in names}) < len(names) or "" in names:
         raise Untraceable("it has columns without a name, or two of one name")
-    traced = {name.lower(): tracer.column(scope, name) for name in names}
+    columns = {name.lower(): tracer.column(scope, name) for name in names}
     rows = tracer.rows(scope)
-    return TracedSelect(traced, rows, united([tracer.rows_by]), united([tracer.relations(scope)]))
+    return TracedSelect(columns, rows, united([tracer.rows_by]), united([tracer.relations(scope)]))
 
 
-def _qualified(
-    tree: exp.Expr, dialect: str, columns: Mapping[str, list[str]], unknown: list[str]
-) -> exp.Expr:
-    """Return a SELECT in which each column names its relation."""
+def _with_names_read(tree: exp.Expr, read: Mapping[str, Known]) -> dict[str, Known] | None:
+    """Return what is read, with all names that nothing else has as columns of the one in question.
 
-    def qualified(known: Mapping[str, list[str]]) -> exp.Expr:
-        schema: dict[str, object] = {name: dict.fromkeys(of, "text") for name, of in known.items()}
-        return qualify(
-            tree.copy(),
-            dialect=dialect,
-            schema=schema,
-            quote_identifiers=False,
-            validate_qualify_columns=False,
-        )
-
-    try:
-        return qualified(columns)
-    except OptimizeError:
-        if len(unknown) != 1 or tree.find(exp.Star):
-            raise
-        # All names that no other relation has are of the only one whose columns are not known.
-        others = {name.lower() for of in columns.values() for name in of}
-        names = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
-        rest = [name for name in names if name.lower() not in others]
-        return qualified({**columns, f'"{unknown[0]}"': rest})
+    None if it is not one relation only whose columns are not all known, or all of them are taken.
+    """
+    parts = [name for name, one in read.items() if not one.is_whole or one.columns is None]
+    if len(parts) != 1 or (isinstance(tree, exp.Query) and tree.is_star):
+        return None
+    others = {name.lower() for one in read.values() for name in one.columns or ()}
+    if tree.find(exp.Star):  # then what SQL names itself would be taken twice
+        others |= {one.alias.lower() for one in tree.find_all(exp.Alias)}
+    names = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
+    rest = [name for name in names if name and name.lower() not in others]
+    one = read[parts[0]]
+    return {**read, parts[0]: one._replace(columns=[*(one.columns or ()), *rest])}
 
 
 def _require_traceable(tree: exp.Expr) -> None:
@@ -125,26 +135,20 @@ def _spelled(table: exp.Expr, dialect: str) -> str:
     return bare.sql(dialect=dialect, identify=True).lower()
 
 
-def _name_relations(
-    tree: exp.Expr,
-    dialect: str,
-    known: Mapping[str, Known],
-) -> dict[str, list[str]]:
-    """Call each known relation by its unique_id; return the columns by that name."""
-    columns: dict[str, list[str]] = {}
+def _name_relations(tree: exp.Expr, dialect: str, known: Mapping[str, Known]) -> dict[str, Known]:
+    """Call each known relation by its unique_id; return those that are read, by that."""
+    read: dict[str, Known] = {}
     for table in list(tree.find_all(exp.Table)):
         found = known.get(_spelled(table, dialect))
         if found is None:
             continue
-        unique_id, of = found
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
-        named = exp.Table(this=exp.to_identifier(unique_id, quoted=True), alias=alias)
+        named = exp.Table(this=exp.to_identifier(found.unique_id, quoted=True), alias=alias)
         for argument in ("joins", "pivots", "laterals", "sample"):
             named.set(argument, table.args.get(argument))
         table.replace(named)
-        if of is not None:
-            columns[f'"{unique_id}"'] = list(of)
-    return columns
+        read[found.unique_id] = found
+    return read
 
 
 class _Tracer:
@@ -154,8 +158,10 @@ class _Tracer:
         self.dialect = dialect
         # A recursive CTE reads itself by a scope that is made for that, without sources.
         self.scopes = {id(one.expression): one for one in root.traverse()}
-        self.unique_ids = {one.lower(): one for one, _ in known}
-        self.described = {one.lower() for one, columns in known if columns is not None}
+        self.unique_ids = {one.unique_id.lower(): one.unique_id for one in known}
+        self.whole = {
+            one.unique_id.lower() for one in known if one.is_whole and one.columns is not None
+        }
         self.traced: dict[tuple[int, str], Traced] = {}
         self.shapes: dict[int, tuple[tuple[ColumnKey, str], ...]] = {}
         self.row_checksums: dict[int, str] = {}
@@ -300,7 +306,7 @@ class _Tracer:
         return unknown[0] if len(unknown) == 1 and not column.table else None
 
     def _is_known(self, table: exp.Table) -> bool:
-        return table.name.lower() in self.described
+        return table.name.lower() in self.whole
 
     # Rows
 

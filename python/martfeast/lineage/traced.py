@@ -8,8 +8,6 @@ IDENTITY, TRANSFORMATION, AGGREGATION = "identity", "transformation", "aggregati
 FILTER, JOIN, GROUP, WINDOW = "filter", "join", "group", "window"
 _HOWS = (IDENTITY, TRANSFORMATION, AGGREGATION)
 T = TypeVar("T")
-# A relation: its unique_id, and its columns, None if nobody knows them.
-Known = tuple[str, Iterable[str] | None]
 
 
 class ColumnKey(NamedTuple):
@@ -17,6 +15,14 @@ class ColumnKey(NamedTuple):
 
     unique_id: str
     column: str
+
+
+class Known(NamedTuple):
+    """A relation that SQL may read. columns: None if nobody knows them. is_whole: no others."""
+
+    unique_id: str
+    columns: Iterable[str] | None
+    is_whole: bool = True
 
 
 class Step(NamedTuple):
