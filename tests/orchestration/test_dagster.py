@@ -88,11 +88,13 @@ def instance():
 
 @pytest.fixture(scope="module")
 def daily(parsed_library, tmp_path_factory, instance):
-    """A project that one test after the other runs on, as days go by."""
+    """A project that was run once, and that one test after the other runs on, as days go by."""
     library = parsed_library.copy_to(tmp_path_factory.mktemp("dagster") / "project")
     make_daily(library)
     with library.inside(library.path):
-        yield Orchestrated(library, instance)
+        made = Orchestrated(library, instance)
+        made.first = made.run()
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def test_a_file_that_changed_is_read_and_a_project_that_is_broken_refused(parsed
 
 @pytest.mark.slow
 def test_a_whole_run_goes_from_seeds_to_a_dataset(daily):
-    ran = daily.run()
+    ran = daily.first
     assert ran.is_success, ran.failure
     made = daily.definitions().get_repository_def().asset_graph.materializable_asset_keys
     assert {key(one) for one in ran.materialized} == made
@@ -341,9 +343,9 @@ def test_selections_have_no_limit_of_length(daily):
     assert "library.staging.loans" in said
 
 
-def test_a_release_of_somebody_else_asks_for_a_run(daily):
+def test_a_release_of_somebody_else_asks_for_a_run(library):
     job = dg.define_asset_job("consume", dg.AssetSelection.all())
-    sensor = release_sensor(daily.library.published, target=job, marts=(TITLES,))
+    sensor = release_sensor(library.published, target=job, marts=(TITLES,))
     with dg.DagsterInstance.ephemeral() as instance:
         first = sensor.evaluate_tick(dg.build_sensor_context(instance))
         [request] = first.run_requests or []
