@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -30,6 +31,7 @@ class Orchestrated:
     def __init__(self, library, instance):
         self.library = library
         self.instance = instance
+        self.first: Any = None
 
     def definitions(self, **options):
         return build_definitions(self.library.path, **options)
