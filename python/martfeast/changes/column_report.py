@@ -1,6 +1,6 @@
 """Where one column comes from and what is made of it, for people and for programs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,8 @@ from martfeast.declaration.declared import FeatureMart
 from martfeast.declaration.project import Project, read_project
 from martfeast.from_dbt.dbt_project import ProjectLike
 from martfeast.from_dbt.graph import Graph
-from martfeast.lineage.columns import ColumnLineage, trace_columns
-from martfeast.lineage.traced import ColumnKey, Traced
+from martfeast.lineage.columns import ColumnLineage, column_called, trace_columns
+from martfeast.lineage.traced import ColumnKey
 from martfeast.problems import did_you_mean, refusal
 
 INDENT = "  "
@@ -24,8 +24,8 @@ class TracedProject:
     lineage: ColumnLineage
 
     def called(self, key: ColumnKey) -> str:
-        """Return what a column is called: its relation and its name, joined by a dot."""
-        return f"{self.graph.relation(key.unique_id).alias}.{key.column}"
+        """Return what a column is called, for people."""
+        return column_called(self.graph, key)
 
     def untraced_above(self, unique_id: str) -> dict[str, str]:
         """Return why models that a relation is made of could not be traced, itself included."""
@@ -88,7 +88,7 @@ def find_column(traced: TracedProject, name: str) -> ColumnKey:
 
 def column_json(traced: TracedProject, key: ColumnKey) -> dict[str, Any]:
     """Return all that is known of where a column comes from, and of what is made of it."""
-    lineage, found = traced.lineage, traced.lineage.columns[key.unique_id][key.column]
+    lineage, found = traced.lineage, traced.lineage.traced(key)
     touched = [key, *lineage.downstream(key)]
     return {
         "column": traced.called(key),
@@ -119,10 +119,7 @@ def column_report(traced: TracedProject, key: ColumnKey) -> str:
     for step in said["sql"]:
         lines.append(f"{INDENT}{step['cte'] or key.column} = {step['expression']}")
     if key.unique_id in lineage.selects:
-        lines += [
-            "made of",
-            *_tree(traced, key, lambda one: lineage.columns[one.unique_id][one.column]),
-        ]
+        lines += ["made of", *_tree(traced, key)]
     lines += _listed("counts rows of", said["counts_rows_of"])
     rows_by: dict[str, list[str]] = {one["column"]: [] for one in said["rows_by"]}
     for one in said["rows_by"]:
@@ -171,9 +168,9 @@ def _listed(title: str, names: list[str]) -> list[str]:
     return [title, *(INDENT + name for name in names)] if names else []
 
 
-def _tree(traced: TracedProject, key: ColumnKey, of: Callable[[ColumnKey], Traced]) -> list[str]:
+def _tree(traced: TracedProject, key: ColumnKey) -> list[str]:
     """Return the columns above one, each under what is made of it; one that came before once."""
-    lines, seen = [], set()
+    lines, seen, of = [], set(), traced.lineage.traced
 
     def add(above: ColumnKey, depth: int) -> None:
         for one in of(above).values:

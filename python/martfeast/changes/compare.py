@@ -6,6 +6,7 @@ from pathlib import Path
 
 from martfeast.changes.side import Side
 from martfeast.declaration.declared import Column, Exposure, FeatureMart, LabelMart, Mart
+from martfeast.lineage.columns import column_called
 from martfeast.lineage.traced import ColumnKey
 
 ADDED, GONE, RETYPED = "added", "gone", "retyped"
@@ -160,16 +161,16 @@ def _where(base: Side, head: Side, old_key: ColumnKey, new_key: ColumnKey) -> st
     for key in (new_key, *head.lineage.upstream(new_key)):
         was = base.lineage.columns.get(key.unique_id, {}).get(key.column)
         if was is None:
-            new.append(_called(head, key))
-        elif was.definition != head.lineage.columns[key.unique_id][key.column].definition:
-            others.append(_called(head, key))
+            new.append(column_called(head.graph, key))
+        elif was.definition != head.lineage.traced(key).definition:
+            others.append(column_called(head.graph, key))
     gone = set(base.lineage.upstream(old_key)) - set(head.lineage.upstream(new_key))
     said = [
         f"{what} {', '.join(names)}"
         for what, names in (
             ("other SQL of", others),
             ("it reads now", new),
-            ("it no longer reads", [_called(base, key) for key in sorted(gone)]),
+            ("it no longer reads", [column_called(base.graph, key) for key in sorted(gone)]),
         )
         if names
     ]
@@ -186,10 +187,6 @@ def _other_seeds(base: Side, head: Side, key: ColumnKey) -> list[str]:
         if unique_id in base.graph.models
         and base.graph.models[unique_id].code.checksum != model.code.checksum
     ]
-
-
-def _called(side: Side, key: ColumnKey) -> str:
-    return f"{side.graph.relation(key.unique_id).alias}.{key.column}"
 
 
 # Marts

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from martfeast.changes.side import Side
-from martfeast.datasets.drift import Drift, measure_drift
+from martfeast.datasets.drift import Drift, column_types, measure_drift
 from martfeast.declaration.declared import LOOK, FeatureMart, Mart
 from martfeast.engines.duckdb import connect_in_utc, parquet_rows, quoted
 from martfeast.published.release import PublishedVersion
@@ -48,8 +48,8 @@ def _version(side: Side, mart: Mart) -> PublishedVersion | None:
 def _row_change(mart: Mart, old: PublishedVersion, new: PublishedVersion) -> RowChange:
     with connect_in_utc() as connection:
         before, after = parquet_rows(old.path), parquet_rows(new.path)
-        both = [set(_names(connection.execute(f"describe from {one}"))) for one in (before, after)]
-        shared = [column.name for column in mart.columns if {column.name} <= both[0] & both[1]]
+        both = column_types(connection, before).keys() & column_types(connection, after).keys()
+        shared = [column.name for column in mart.columns if column.name in both]
         keys = [*mart.keys, mart.timestamp]
         others = [name for name in shared if name not in (*keys, mart.created)]
         on = " and ".join(f"b.{quoted(one)} is not distinct from a.{quoted(one)}" for one in keys)
@@ -71,7 +71,3 @@ def _row_change(mart: Mart, old: PublishedVersion, new: PublishedVersion) -> Row
             drift = measure_drift(connection, before, after, features)
     far = [one for one in drift if one.psi >= LOOK]
     return RowChange(mart.name, old.name, new.name, new_count, gone, kept, by_column, far)
-
-
-def _names(described: object) -> list[str]:
-    return [str(row[0]) for row in described.fetchall()]  # type: ignore[attr-defined]

@@ -81,7 +81,7 @@ def measure_drift(
 
     """
     found = []
-    sides = [(before, _types(connection, before)), (after, _types(connection, after))]
+    sides = [(before, column_types(connection, before)), (after, column_types(connection, after))]
     counts = ", ".join(f"(select count(*) from {rows})" for rows, _ in sides)
     row_count = sum(connection.execute(f"select {counts}").fetchall()[0])
     # Not a statement for each column, which would read about all columns of a wide file; and few
@@ -105,7 +105,8 @@ def measure_drift(
     return found
 
 
-def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+def column_types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Return DuckDB's types of the columns of a relation, given as SQL after FROM."""
     described = connection.execute(f"describe from {relation}").fetchall()
     return {str(row[0]): str(row[1]) for row in described}
 

@@ -33,7 +33,7 @@ class ColumnLineage:
 
     def upstream(self, key: ColumnKey) -> list[ColumnKey]:
         """Return the columns that a column is computed of, at any distance, the nearest first."""
-        return self._reached(key, lambda one: self._traced(one).values)
+        return self._reached(key, lambda one: self.traced(one).values)
 
     def downstream(self, key: ColumnKey) -> list[ColumnKey]:
         """Return the columns that are computed of a column, at any distance, the nearest first."""
@@ -60,7 +60,7 @@ class ColumnLineage:
         """
         if key not in self._definitions:
             self._definitions[key] = "itself"  # which an incremental model reads
-            traced = self._traced(key)
+            traced = self.traced(key)
             above = [self.definition(one) for one in traced.values]
             above += [self.rows_definition(one) for one in traced.rows_of]
             is_there = key.column in self.columns.get(key.unique_id, ())
@@ -87,7 +87,8 @@ class ColumnLineage:
     def _definitions(self) -> dict[ColumnKey, str]:
         return {}
 
-    def _traced(self, key: ColumnKey) -> Traced:
+    def traced(self, key: ColumnKey) -> Traced:
+        """Return what is known of a column; of one that is not there, nothing."""
         return self.columns.get(key.unique_id, {}).get(key.column, Traced())
 
     def _all(self) -> Iterator[tuple[ColumnKey, Traced]]:
@@ -105,6 +106,11 @@ class ColumnLineage:
             waiting = list(dict.fromkeys(near))
         found.pop(key, None)
         return list(found)
+
+
+def column_called(graph: Graph, key: ColumnKey) -> str:
+    """Return what a column is called: its relation and its name, joined by a dot."""
+    return f"{graph.relation(key.unique_id).alias}.{key.column}"
 
 
 def trace_columns(graph: Graph) -> ColumnLineage:

@@ -1,6 +1,5 @@
 """Where features come from, column by column, as the site tells of it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from martfeast.from_dbt.artifacts import Artifacts
@@ -57,14 +56,14 @@ def _trace(
     untraced: tuple[tuple[str, str], ...],
 ) -> Trace:
     own = ColumnKey(view.unique_id, feature.name.lower())
-    traced = _traced(lineage.columns, own)
+    traced = lineage.traced(own)
     links = list(_links(graph, own, traced))
     for value in traced.values:
-        nearer = _traced(lineage.columns, value)
+        nearer = lineage.traced(value)
         links += [_link(graph, value, one) for one in nearer.values]
     upstream = [own, *lineage.upstream(own)]
     sources = [one for one in upstream if one.unique_id in graph.sources]
-    counted = {name for key in upstream for name in _traced(lineage.columns, key).counted}
+    counted = {name for key in upstream for name in lineage.traced(key).counted}
     return Trace(
         links=tuple(dict.fromkeys(links)),
         sources=tuple(_column(graph, one) for one in sources),
@@ -88,7 +87,3 @@ def _link(graph: Graph, end: ColumnKey, start: ColumnKey, how: str = "") -> Link
 def _column(graph: Graph, key: ColumnKey) -> ColumnOf:
     relation = graph.relation(key.unique_id)
     return ColumnOf(relation.alias, key.column, isinstance(relation, Source))
-
-
-def _traced(columns: Mapping[str, Mapping[str, Traced]], key: ColumnKey) -> Traced:
-    return columns.get(key.unique_id, {}).get(key.column, Traced())
